@@ -1,0 +1,74 @@
+//! The command line: what `sheaf` accepts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::output::Format;
+
+/// An embedded database for hot rows, columns, time series and vectors.
+///
+/// Without a command: a shell on the database in the folder PATH, or on one in
+/// memory. SQL on standard input runs statement by statement as it arrives. The
+/// first error ends a script with exit code 1.
+#[derive(Debug, Parser)]
+#[command(name = "sheaf", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub shell: ShellArgs,
+}
+
+/// What the shell and one-shot SQL take.
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// The database's folder; made when it is not there. Without it the database
+    /// lives in memory. A folder with a command's name is written ./tour
+    pub path: Option<PathBuf>,
+    /// Run this SQL and leave; may be given several times
+    #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
+    pub sql: Vec<String>,
+    /// Run the statements of this file and leave; may be given several times
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+    /// How results are written: json is one object per line, arrow an IPC stream
+    /// per result
+    #[arg(long, value_enum, default_value_t = Format::Box)]
+    pub format: Format,
+    /// Rows that a box shows at most, half from each end; 0 shows all
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub rows: usize,
+    /// Open for reading only, beside a writer
+    #[arg(long)]
+    pub read_only: bool,
+}
+
+/// Everything that is not the shell.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// See in under a minute what Sheaf does, on a year of flights and weather
+    Tour(TourArgs),
+    /// Read every file of a database, check it, and say what was found
+    Verify {
+        /// The database's folder
+        path: PathBuf,
+    },
+    /// The writer that the tour kills
+    #[command(hide = true)]
+    TourWriter {
+        /// The database's folder
+        path: PathBuf,
+    },
+}
+
+/// What the tour takes.
+#[derive(Debug, Args)]
+pub struct TourArgs {
+    /// Where the tour makes its database
+    #[arg(long, default_value = "tour.sheaf")]
+    pub path: PathBuf,
+    /// Leave the database there at the end
+    #[arg(long)]
+    pub keep: bool,
+}

@@ -1,0 +1,135 @@
+//! What `.tables` and `.schema` show.
+
+use std::io::Write;
+
+use sheafdb::Database;
+use sheafdb::core::catalog::{Catalog, ColumnId, SchemaId, TableDef, ViewDef};
+use sheafdb::core::partition::BucketWidth;
+
+use crate::message::Failure;
+use crate::output::sql_type;
+
+/// Names of tables and views, one per line.
+pub fn write_names(database: &Database, out: &mut dyn Write) -> Result<(), Failure> {
+    let snapshot = database.store().snapshot()?;
+    let catalog = snapshot.catalog();
+    let tables = catalog.tables.values().map(|t| qualified(catalog, t.schema, &t.name));
+    let views = catalog.views.values().map(|v| qualified(catalog, v.schema, &v.name) + " (view)");
+    let mut names: Vec<String> = tables.chain(views).collect();
+    names.sort();
+    for name in names {
+        writeln!(out, "{name}")?;
+    }
+    Ok(())
+}
+
+/// Statements that would make the tables and views again: all, or those with `name`.
+pub fn write_definitions(
+    database: &Database,
+    name: &str,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let snapshot = database.store().snapshot()?;
+    let catalog = snapshot.catalog();
+    let name = name.to_lowercase();
+    let wanted = |full: String, short: &str| name.is_empty() || name == full || name == short;
+    let mut found = false;
+    for table in
+        catalog.tables.values().filter(|t| wanted(qualified(catalog, t.schema, &t.name), &t.name))
+    {
+        writeln!(out, "{}", table_definition(catalog, table))?;
+        found = true;
+    }
+    for view in
+        catalog.views.values().filter(|v| wanted(qualified(catalog, v.schema, &v.name), &v.name))
+    {
+        writeln!(out, "{}", view_definition(catalog, view))?;
+        found = true;
+    }
+    if found || name.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Other(format!("no table or view \"{name}\": .tables lists them")))
+    }
+}
+
+fn table_definition(catalog: &Catalog, table: &TableDef) -> String {
+    let mut parts: Vec<String> = table
+        .live_columns()
+        .map(|column| {
+            let not_null = if column.nullable { "" } else { " NOT NULL" };
+            let default = column
+                .default_sql
+                .as_ref()
+                .map(|sql| format!(" DEFAULT {sql}"))
+                .unwrap_or_default();
+            format!(
+                "{} {}{not_null}{default}",
+                quoted(&column.name),
+                sql_type(&column.data_type).to_uppercase()
+            )
+        })
+        .collect();
+    let names = |ids: &[ColumnId]| {
+        let names: Vec<String> =
+            ids.iter().filter_map(|id| table.column(*id)).map(|c| quoted(&c.name)).collect();
+        names.join(", ")
+    };
+    if table.is_keyed() {
+        parts.push(format!("PRIMARY KEY ({})", names(&table.primary_key)));
+    }
+    let mut sql = format!(
+        "CREATE TABLE {} (\n    {}\n)",
+        qualified(catalog, table.schema, &table.name),
+        parts.join(",\n    ")
+    );
+    if let Some(partition) = &table.partition {
+        sql.push_str(&format!(
+            "\nPARTITION BY time_bucket('{}', {})",
+            width(partition.width),
+            names(&[partition.column])
+        ));
+    }
+    if !table.cluster_by.is_empty() {
+        sql.push_str(&format!("\nCLUSTER BY ({})", names(&table.cluster_by)));
+    }
+    sql + ";"
+}
+
+fn view_definition(catalog: &Catalog, view: &ViewDef) -> String {
+    format!("CREATE VIEW {} AS {};", qualified(catalog, view.schema, &view.name), view.sql)
+}
+
+/// A bucket's width in the largest unit that divides it.
+fn width(width: BucketWidth) -> String {
+    const UNITS: [(i64, &str); 4] = [
+        (86_400_000_000, "days"),
+        (3_600_000_000, "hours"),
+        (60_000_000, "minutes"),
+        (1_000_000, "seconds"),
+    ];
+    match width {
+        BucketWidth::Months(months) => format!("{months} months"),
+        BucketWidth::Micros(micros) => match UNITS.iter().find(|(unit, _)| micros % unit == 0) {
+            Some((unit, name)) => format!("{} {name}", micros / unit),
+            None => format!("{micros} microseconds"),
+        },
+    }
+}
+
+/// The name as a query needs it: with its schema unless that is `public`.
+fn qualified(catalog: &Catalog, schema: SchemaId, name: &str) -> String {
+    match catalog.schemas.get(&schema) {
+        Some(schema) if schema.name != "public" => {
+            format!("{}.{}", quoted(&schema.name), quoted(name))
+        }
+        _ => quoted(name),
+    }
+}
+
+/// Quoted only where folding would change the name.
+fn quoted(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}

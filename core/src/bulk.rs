@@ -1,0 +1,188 @@
+//! Bulk load: new rows go straight into segments and appear in one commit.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::catalog::{NewTable, TableDef};
+use crate::commit::{BulkCommit, Command, check_rows};
+use crate::keys::KeyCodec;
+use crate::lookup;
+use crate::partition::{Bucket, split};
+use crate::segment::{
+    Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, order, reorder, write_segment,
+};
+use crate::state::{Pin, State};
+use crate::store::Writer;
+use crate::write::Commit;
+use crate::{Error, Result};
+
+/// Bytes of rows that wait for their segment, over all buckets, before the largest
+/// bucket is written out.
+const BUFFER_BYTES: usize = 512 << 20;
+
+/// A bulk load in progress. Dropping it leaves nothing behind.
+pub struct BulkLoad {
+    writer: Arc<Writer>,
+    def: Arc<TableDef>,
+    create: Option<NewTable>,
+    buffers: BTreeMap<Bucket, Buffer>,
+    buffered_bytes: usize,
+    written: Vec<SegmentMeta>,
+    /// The state that the load began with, kept for the search for duplicates.
+    began: (Pin, Arc<State>),
+}
+
+#[derive(Default)]
+struct Buffer {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl BulkLoad {
+    pub(crate) fn new(
+        writer: Arc<Writer>,
+        def: Arc<TableDef>,
+        create: Option<NewTable>,
+        began: (Pin, Arc<State>),
+    ) -> Self {
+        Self {
+            writer,
+            def,
+            create,
+            buffers: BTreeMap::new(),
+            buffered_bytes: 0,
+            written: Vec::new(),
+            began,
+        }
+    }
+
+    /// The table's definition; rows must have its [`TableDef::arrow_schema`].
+    pub fn def(&self) -> &Arc<TableDef> {
+        &self.def
+    }
+
+    /// Adds rows. NOT NULL is checked here, keys at [`Self::finish`].
+    pub fn push(&mut self, rows: RecordBatch) -> Result<()> {
+        check_rows(&self.def, &rows)?;
+        for (bucket, rows) in split(&self.def, rows)? {
+            let bytes = rows.get_array_memory_size();
+            let buffer = self.buffers.entry(bucket).or_default();
+            buffer.rows += rows.num_rows();
+            buffer.bytes += bytes;
+            buffer.batches.push(rows);
+            self.buffered_bytes += bytes;
+            if buffer.rows >= self.writer.segment_rows() {
+                self.write_out(bucket)?;
+            }
+        }
+        while self.buffered_bytes > BUFFER_BYTES {
+            let largest = self.buffers.iter().max_by_key(|(_, b)| b.bytes).map(|(b, _)| *b);
+            let Some(bucket) = largest else { break };
+            self.write_out(bucket)?;
+        }
+        Ok(())
+    }
+
+    /// Commits all rows at once, or none with an error.
+    pub fn finish(mut self) -> Result<Commit> {
+        let buckets: Vec<Bucket> = self.buffers.keys().copied().collect();
+        for bucket in buckets {
+            self.write_out(bucket)?;
+        }
+        let (pin, state) = &self.began;
+        let mut checked = None;
+        if self.def.is_keyed() {
+            let handles = self
+                .written
+                .iter()
+                .map(|meta| {
+                    let vfs = Arc::clone(&self.writer.context().vfs);
+                    SegmentHandle::open(vfs, Arc::clone(&self.def), meta.clone()).map(Arc::new)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            self.check_among_themselves(&handles)?;
+            if let Some(table) = state.tables.get(&self.def.id) {
+                lookup::check_absent(table, &handles, &KeyCodec::new(&self.def)?)?;
+                checked = Some((Arc::clone(state), pin.seq));
+            }
+        }
+        let bulk = BulkCommit {
+            def: Arc::clone(&self.def),
+            create: self.create.clone(),
+            segments: self.written.clone(),
+            checked,
+        };
+        let commit = self.writer.call(|reply| Command::Bulk(Box::new(bulk), reply))?;
+        // The files belong to the database now.
+        self.written.clear();
+        Ok(commit)
+    }
+
+    fn write_out(&mut self, bucket: Bucket) -> Result<()> {
+        let Some(buffer) = self.buffers.remove(&bucket) else { return Ok(()) };
+        self.buffered_bytes -= buffer.bytes;
+        let all = concat_batches(self.def.arrow_schema(), &buffer.batches)?;
+        drop(buffer);
+        let limit = self.writer.segment_rows();
+        for start in (0..all.num_rows()).step_by(limit) {
+            let rows = all.slice(start, limit.min(all.num_rows() - start));
+            let rows = match order(&self.def, &rows)? {
+                Some(order) => reorder(&rows, &order)?,
+                None => rows,
+            };
+            let rowids = if self.def.is_keyed() { Rowids::None } else { Rowids::AtCommit };
+            let input = SegmentInput { bucket, rows, seqs: Seqs::AtCommit, rowids, level: 1 };
+            self.written.push(write_segment(self.writer.context(), &self.def, input)?);
+        }
+        Ok(())
+    }
+
+    /// Fails when two loaded rows have the same key. The key contains the partition
+    /// column, so only segments of one bucket can share keys.
+    fn check_among_themselves(&self, segments: &[Arc<SegmentHandle>]) -> Result<()> {
+        let codec = KeyCodec::new(&self.def)?;
+        let duplicate = |key: &[u8]| Error::DuplicateKey {
+            table: self.def.name.clone(),
+            key: codec.describe(&self.def, key),
+        };
+        for (i, segment) in segments.iter().enumerate() {
+            let earlier: Vec<_> =
+                segments[..i].iter().filter(|s| s.meta.bucket == segment.meta.bucket).collect();
+            // Entries come in hash order, so equal keys are in one run of equal hashes.
+            let mut run: (u64, HashSet<Bytes>) = Default::default();
+            for (key, _) in segment.keys()?.entries()? {
+                let hash = xxh3_64(&key);
+                if run.0 != hash {
+                    run = (hash, HashSet::new());
+                }
+                if !run.1.insert(key.clone()) {
+                    return Err(duplicate(&key));
+                }
+                for other in &earlier {
+                    if !other.keys()?.find(&key)?.is_empty() {
+                        return Err(duplicate(&key));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BulkLoad {
+    fn drop(&mut self) {
+        for meta in &self.written {
+            for path in meta.paths(self.def.id) {
+                if let Err(error) = self.writer.context().vfs.delete(&path) {
+                    tracing::warn!(path, %error, "a file of an abandoned load stays behind");
+                }
+            }
+        }
+    }
+}

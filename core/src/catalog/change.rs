@@ -1,0 +1,122 @@
+//! Changes of the catalog: what DDL asks of the store.
+
+use std::collections::BTreeMap;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use sheaf_formats::segment::Encoding;
+
+use super::ids::{ColumnId, SchemaId, TableId, ViewId};
+use crate::partition::BucketWidth;
+
+/// A column to be created.
+#[derive(Clone, Debug)]
+pub struct NewColumn {
+    /// Name, already folded.
+    pub name: String,
+    /// Exact Arrow type.
+    pub data_type: DataType,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// SQL text of the default for new rows.
+    pub default_sql: Option<String>,
+    /// One value that existing rows get (ADD COLUMN only); `None` is NULL.
+    pub missing: Option<ArrayRef>,
+}
+
+/// A table to be created; columns are named because they have no identity yet.
+#[derive(Clone, Debug)]
+pub struct NewTable {
+    /// The schema it goes into.
+    pub schema: SchemaId,
+    /// Name, already folded.
+    pub name: String,
+    /// Columns in order.
+    pub columns: Vec<NewColumn>,
+    /// Names of the primary key's columns; empty for an append table.
+    pub primary_key: Vec<String>,
+    /// Time column and bucket width.
+    pub partition: Option<(String, BucketWidth)>,
+    /// Names of the clustering columns; empty means the primary key.
+    pub cluster_by: Vec<String>,
+    /// Encoding of the segments.
+    pub encoding: Encoding,
+    /// Options for the engine.
+    pub options: BTreeMap<String, String>,
+}
+
+/// One atomic change of the catalog. Each fails with a clear error when its
+/// object is missing or already there; `IF [NOT] EXISTS` is the caller's.
+#[derive(Clone, Debug)]
+pub enum CatalogChange {
+    /// A new namespace.
+    CreateSchema {
+        /// Name, already folded.
+        name: String,
+    },
+    /// Drops an empty namespace, or with `cascade` everything in it.
+    DropSchema {
+        /// The schema.
+        schema: SchemaId,
+        /// Drop what it holds too.
+        cascade: bool,
+    },
+    /// A new table.
+    CreateTable(NewTable),
+    /// Drops a table and its rows.
+    DropTable(TableId),
+    /// Renames a table.
+    RenameTable {
+        /// The table.
+        table: TableId,
+        /// New name, already folded.
+        name: String,
+    },
+    /// Adds a column at the end.
+    AddColumn {
+        /// The table.
+        table: TableId,
+        /// The column.
+        column: NewColumn,
+    },
+    /// Drops a column that is not part of key, partition or clustering.
+    DropColumn {
+        /// The table.
+        table: TableId,
+        /// The column.
+        column: ColumnId,
+    },
+    /// Renames a column.
+    RenameColumn {
+        /// The table.
+        table: TableId,
+        /// The column.
+        column: ColumnId,
+        /// New name, already folded.
+        name: String,
+    },
+    /// Sets or clears the default for new rows.
+    SetDefault {
+        /// The table.
+        table: TableId,
+        /// The column.
+        column: ColumnId,
+        /// SQL text, or `None` to clear it.
+        default_sql: Option<String>,
+    },
+    /// Removes every row.
+    Truncate(TableId),
+    /// A new view; with `replace`, in place of one of the same name.
+    CreateView {
+        /// The schema it goes into.
+        schema: SchemaId,
+        /// Name, already folded.
+        name: String,
+        /// The query's SQL text.
+        sql: String,
+        /// Take the place of an existing view.
+        replace: bool,
+    },
+    /// Drops a view.
+    DropView(ViewId),
+}

@@ -1,0 +1,84 @@
+//! The catalog: schemas, tables, views, by identity.
+
+pub mod arrow_codec;
+mod apply;
+mod change;
+mod ids;
+mod table;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use change::{CatalogChange, NewColumn, NewTable};
+pub use ids::{ColumnId, PartitionSpecId, SchemaId, TableId, ViewId};
+pub use table::{ColumnDef, TableDef};
+
+/// The schema that exists from the start and that unqualified names mean.
+pub const DEFAULT_SCHEMA: &str = "public";
+
+/// A namespace.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SchemaDef {
+    /// Identity.
+    pub id: SchemaId,
+    /// Current name.
+    pub name: String,
+}
+
+/// A view: a name for a query.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ViewDef {
+    /// Identity.
+    pub id: ViewId,
+    /// The schema it lives in.
+    pub schema: SchemaId,
+    /// Current name.
+    pub name: String,
+    /// The query's SQL text.
+    pub sql: String,
+}
+
+/// Everything that has a name, at one version of the database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Catalog {
+    /// Namespaces; [`DEFAULT_SCHEMA`] is made with the database.
+    pub schemas: BTreeMap<SchemaId, SchemaDef>,
+    /// Tables.
+    pub tables: BTreeMap<TableId, Arc<TableDef>>,
+    /// Views.
+    pub views: BTreeMap<ViewId, ViewDef>,
+    /// The next identity of any kind.
+    pub next_id: u32,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        let id = SchemaId(1);
+        let public = SchemaDef { id, name: DEFAULT_SCHEMA.to_owned() };
+        Self {
+            schemas: BTreeMap::from([(id, public)]),
+            tables: BTreeMap::new(),
+            views: BTreeMap::new(),
+            next_id: 2,
+        }
+    }
+}
+
+impl Catalog {
+    /// The schema with this name.
+    pub fn schema(&self, name: &str) -> Option<&SchemaDef> {
+        self.schemas.values().find(|s| s.name == name)
+    }
+
+    /// The table with this name in a schema.
+    pub fn table(&self, schema: SchemaId, name: &str) -> Option<&Arc<TableDef>> {
+        self.tables.values().find(|t| t.schema == schema && t.name == name)
+    }
+
+    /// The view with this name in a schema.
+    pub fn view(&self, schema: SchemaId, name: &str) -> Option<&ViewDef> {
+        self.views.values().find(|v| v.schema == schema && v.name == name)
+    }
+}

@@ -1,0 +1,126 @@
+//! Tables as the catalog knows them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+use sheaf_formats::segment::Encoding;
+
+use super::arrow_codec;
+use super::ids::{ColumnId, SchemaId, TableId};
+use crate::partition::PartitionSpec;
+
+/// A column. Dropped columns stay, because older files and log records hold them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ColumnDef {
+    /// Identity within the table.
+    pub id: ColumnId,
+    /// Current name.
+    pub name: String,
+    /// Exact Arrow type of the values.
+    #[serde(with = "arrow_codec::data_type")]
+    pub data_type: DataType,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// SQL text of the default for new rows; evaluated by the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_sql: Option<String>,
+    /// Value of this column in rows written before it existed: one element, frozen
+    /// when the column was added. `None` means NULL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<arrow_codec::OneValue>,
+    /// Table version that added the column.
+    pub added: u32,
+    /// Table version that dropped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<u32>,
+}
+
+/// A table. The definition is immutable: a change makes a new one with the next
+/// `version`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TableDef {
+    /// Identity.
+    pub id: TableId,
+    /// The schema it lives in.
+    pub schema: SchemaId,
+    /// Current name.
+    pub name: String,
+    /// Counts the changes of this definition, from 1.
+    pub version: u32,
+    /// All columns that ever were, in order of creation.
+    pub columns: Vec<ColumnDef>,
+    /// Columns of the primary key, in order; empty for an append table.
+    pub primary_key: Vec<ColumnId>,
+    /// How rows are divided into time buckets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<PartitionSpec>,
+    /// Sort order inside a segment; the primary key when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_by: Vec<ColumnId>,
+    /// Encoding of the segments.
+    pub encoding: Encoding,
+    /// Options given at creation that the engine interprets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    #[serde(skip)]
+    pub(crate) arrow: OnceLock<SchemaRef>,
+}
+
+impl TableDef {
+    /// Columns that a query sees, in order.
+    pub fn live_columns(&self) -> impl Iterator<Item = &ColumnDef> {
+        self.columns.iter().filter(|c| c.dropped.is_none())
+    }
+
+    /// Columns as they were at `version` of this table.
+    pub fn columns_at(&self, version: u32) -> impl Iterator<Item = &ColumnDef> {
+        self.columns
+            .iter()
+            .filter(move |c| c.added <= version && c.dropped.is_none_or(|d| version < d))
+    }
+
+    /// The Arrow schema of [`Self::live_columns`]: what writers hand in and what
+    /// queries see.
+    pub fn arrow_schema(&self) -> &SchemaRef {
+        self.arrow.get_or_init(|| {
+            Arc::new(Schema::new(
+                self.live_columns()
+                    .map(|c| Field::new(&c.name, c.data_type.clone(), c.nullable))
+                    .collect::<Vec<_>>(),
+            ))
+        })
+    }
+
+    /// The Arrow schema of [`Self::columns_at`].
+    pub(crate) fn arrow_schema_at(&self, version: u32) -> SchemaRef {
+        let field = |c: &ColumnDef| Field::new(&c.name, c.data_type.clone(), c.nullable);
+        Arc::new(Schema::new(self.columns_at(version).map(field).collect::<Vec<_>>()))
+    }
+
+    /// The column with this identity.
+    pub fn column(&self, id: ColumnId) -> Option<&ColumnDef> {
+        self.columns.iter().find(|c| c.id == id)
+    }
+
+    /// Position of a column among the live ones.
+    pub fn live_index(&self, id: ColumnId) -> Option<usize> {
+        self.live_columns().position(|c| c.id == id)
+    }
+
+    /// Positions of the primary key's columns among the live ones, in key order.
+    pub fn key_indices(&self) -> Vec<usize> {
+        self.primary_key.iter().filter_map(|id| self.live_index(*id)).collect()
+    }
+
+    /// True when rows are found, replaced and deleted by primary key.
+    pub fn is_keyed(&self) -> bool {
+        !self.primary_key.is_empty()
+    }
+
+    /// Columns that segments are sorted by.
+    pub fn sort_columns(&self) -> &[ColumnId] {
+        if self.cluster_by.is_empty() { &self.primary_key } else { &self.cluster_by }
+    }
+}

@@ -1,0 +1,350 @@
+//! Validating a write against the state, and applying it to memtables.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+
+use super::prepare::{AppendWire, Prepared, PreparedOp};
+use crate::catalog::{TableDef, TableId};
+use crate::keys::KeyCodec;
+use crate::log::{Change, Payload, Record, decode_batch};
+use crate::lookup::{Place, find};
+use crate::memtable::{LIVE, Memtable};
+use crate::partition::split;
+use crate::rows::RowCodec;
+use crate::segment::{Target, adapt};
+use crate::snapshot::Columns;
+use crate::state::{State, TableState};
+use crate::write::{Commit, OnConflict};
+use crate::{Error, Result};
+
+/// Checks `prepared` against the newest state and, when all of it is right, applies
+/// it at `seq`. Returns what to log. On an error nothing has changed.
+///
+/// The new versions are in memtables before they are durable, but no snapshot sees
+/// them until their number is published.
+pub(super) fn write(
+    state: &State,
+    prepared: Prepared,
+    seq: u64,
+    timestamp_us: i64,
+) -> Result<(Record, Commit)> {
+    let plan = validate(state, &prepared, seq)?;
+    let mut commit = Commit { seq, ..Commit::default() };
+    let mut changes = Vec::with_capacity(prepared.ops.len());
+    for (op, plan) in prepared.ops.into_iter().zip(plan) {
+        let def = Arc::clone(op.table());
+        let table = table_of(state, &def)?;
+        // Validation has let everything pass that can fail; what fails now leaves half
+        // a transaction in memory, and only recovery can tell the halves apart.
+        let payloads = perform(table, op, plan, seq, &mut commit)
+            .map_err(|error| Error::Stopped(error.to_string()))?;
+        changes.extend(payloads.into_iter().map(|payload| Change {
+            table: def.id,
+            version: def.version,
+            payload,
+        }));
+    }
+    Ok((Record { seq, timestamp_us, changes }, commit))
+}
+
+/// What validation found out for one operation.
+enum Plan {
+    /// Per row: the version it ends, and whether the row is written at all.
+    Put { ends: Vec<Option<Place>>, kept: Option<Vec<usize>> },
+    Ends(Vec<Option<Place>>),
+    Append,
+    DeleteRows,
+}
+
+/// Keys that earlier operations of the same batch put or deleted.
+type Overlay = HashMap<(TableId, Bytes), bool>;
+
+fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
+    let mut overlay: Option<Overlay> = (prepared.ops.len() > 1).then(HashMap::new);
+    let mut plans = Vec::with_capacity(prepared.ops.len());
+    for op in &prepared.ops {
+        let table = table_of(state, op.table())?;
+        plans.push(match op {
+            PreparedOp::Put { table: def, keys, on_conflict, .. } => {
+                let mut ends = Vec::with_capacity(keys.len());
+                let mut skipped = false;
+                let mut kept = Vec::new();
+                for i in 0..keys.len() {
+                    let key = keys.get(i);
+                    let found = find(table, &key, seq - 1)?;
+                    let before =
+                        overlay.as_ref().and_then(|o| o.get(&(def.id, key.clone())).copied());
+                    let there = before.unwrap_or(found.place.is_some());
+                    if let (Some(read_at), None) = (prepared.read_at, before)
+                        && found.changed > read_at
+                    {
+                        return Err(Error::Conflict { table: def.name.clone() });
+                    }
+                    if there && *on_conflict == OnConflict::Skip {
+                        skipped = true;
+                        continue;
+                    }
+                    if there && *on_conflict == OnConflict::Fail {
+                        let key = KeyCodec::new(def)?.describe(def, &key);
+                        return Err(Error::DuplicateKey { table: def.name.clone(), key });
+                    }
+                    if let Some(overlay) = &mut overlay {
+                        overlay.insert((def.id, key), true);
+                    }
+                    kept.push(i);
+                    // A version that this batch already ended is not ended twice.
+                    ends.push(if before.is_some() { None } else { found.place });
+                }
+                Plan::Put { ends, kept: skipped.then_some(kept) }
+            }
+            PreparedOp::DeleteKeys { table: def, keys } => {
+                let mut ends = Vec::with_capacity(keys.len());
+                for i in 0..keys.len() {
+                    let key = keys.get(i);
+                    let found = find(table, &key, seq - 1)?;
+                    if prepared.read_at.is_some_and(|read_at| found.changed > read_at) {
+                        return Err(Error::Conflict { table: def.name.clone() });
+                    }
+                    let before = match &mut overlay {
+                        Some(overlay) => overlay.insert((def.id, key), false),
+                        None => None,
+                    };
+                    ends.push(if before.is_some() { None } else { found.place });
+                }
+                Plan::Ends(ends)
+            }
+            PreparedOp::Append { .. } => Plan::Append,
+            PreparedOp::DeleteRows { table: def, rowids } => {
+                if let Some(read_at) = prepared.read_at
+                    && any_row_ended_after(table, rowids, read_at)?
+                {
+                    return Err(Error::Conflict { table: def.name.clone() });
+                }
+                Plan::DeleteRows
+            }
+        });
+    }
+    Ok(plans)
+}
+
+fn perform(
+    table: &TableState,
+    op: PreparedOp,
+    plan: Plan,
+    seq: u64,
+    commit: &mut Commit,
+) -> Result<Vec<Payload>> {
+    Ok(match (op, plan) {
+        (PreparedOp::Put { table: def, keys, rows, .. }, Plan::Put { ends, kept }) => {
+            let (keys, rows) = match kept {
+                Some(kept) => {
+                    commit.skipped += (keys.len() - kept.len()) as u64;
+                    (keys.select(&kept), rows.select(&kept))
+                }
+                None => (keys, rows),
+            };
+            let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&def)) };
+            for (i, end) in ends.into_iter().enumerate() {
+                let key = keys.get(i);
+                match end {
+                    Some(place) => {
+                        place.end(seq);
+                        commit.replaced += 1;
+                    }
+                    // An earlier operation of this batch may have put the key.
+                    None => end_own(memtable, &key, seq),
+                }
+                memtable.insert(key, rows.get(i), seq);
+                commit.inserted += 1;
+            }
+            if rows.len() == 0 { Vec::new() } else { vec![Payload::Put(rows)] }
+        }
+        (PreparedOp::DeleteKeys { keys, .. }, Plan::Ends(ends)) => {
+            for (i, end) in ends.into_iter().enumerate() {
+                if let Some(place) = end {
+                    place.end(seq);
+                    commit.deleted += 1;
+                }
+                if let Memtable::Keyed(memtable) = &table.active {
+                    end_own(memtable, &keys.get(i), seq);
+                }
+            }
+            vec![Payload::DeleteKeys(keys)]
+        }
+        (PreparedOp::Append { table: def, parts }, Plan::Append) => {
+            let Memtable::Append(memtable) = &table.active else { return Err(other_kind(&def)) };
+            let mut payloads = Vec::with_capacity(parts.len());
+            for part in parts {
+                let count = part.rows.num_rows() as u64;
+                let first_rowid = table.next_rowid.fetch_add(count, Ordering::Relaxed);
+                memtable.append(part.bucket, part.rows, first_rowid, seq)?;
+                commit.inserted += count;
+                payloads.push(match part.wire {
+                    AppendWire::Rows(rows) => Payload::AppendRows { first_rowid, rows },
+                    AppendWire::Ipc(ipc) => Payload::AppendBatch { first_rowid, ipc },
+                });
+            }
+            payloads
+        }
+        (PreparedOp::DeleteRows { rowids, .. }, Plan::DeleteRows) => {
+            commit.deleted += end_rows(table, &rowids, seq)?;
+            vec![Payload::DeleteRows(rowids)]
+        }
+        (op, _) => return Err(other_kind(op.table())),
+    })
+}
+
+/// Ends a version that the commit `seq` itself wrote.
+fn end_own(memtable: &crate::memtable::KeyedMemtable, key: &Bytes, seq: u64) {
+    if let Some(version) = memtable.versions(key, seq).next()
+        && version.seq == seq
+    {
+        version.end(seq);
+    }
+}
+
+fn other_kind(def: &TableDef) -> Error {
+    Error::SchemaChanged { table: def.name.clone() }
+}
+
+/// The running table, if the writer's idea of it is current.
+fn table_of<'a>(state: &'a State, def: &Arc<TableDef>) -> Result<&'a TableState> {
+    match state.tables.get(&def.id) {
+        Some(table) if table.def.version == def.version => Ok(table),
+        Some(_) => Err(Error::SchemaChanged { table: def.name.clone() }),
+        None => Err(Error::NotFound { what: format!("table \"{}\"", def.name) }),
+    }
+}
+
+fn any_row_ended_after(table: &TableState, rowids: &[u64], seq: u64) -> Result<bool> {
+    for memtable in table.memtables() {
+        let Memtable::Append(memtable) = memtable else { continue };
+        for rowid in rowids {
+            let ended = memtable.find(*rowid).map_or(LIVE, |row| row.ended());
+            if ended != LIVE && ended > seq {
+                return Ok(true);
+            }
+        }
+    }
+    for segment in &table.segments {
+        for (_, ordinal) in segment.find_rowids(rowids)? {
+            let ended = segment.deletes.ended(ordinal);
+            if ended != LIVE && ended > seq {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Ends rows of an append table; returns how many were live.
+fn end_rows(table: &TableState, rowids: &[u64], seq: u64) -> Result<u64> {
+    let mut ended = 0;
+    for memtable in table.memtables() {
+        let Memtable::Append(memtable) = memtable else { continue };
+        for rowid in rowids {
+            if let Some(row) = memtable.find(*rowid)
+                && row.ended() == LIVE
+            {
+                row.end(seq);
+                ended += 1;
+            }
+        }
+    }
+    for segment in &table.segments {
+        for (_, ordinal) in segment.find_rowids(rowids)? {
+            if segment.deletes.ended(ordinal) == LIVE {
+                segment.deletes.end(ordinal, seq);
+                ended += 1;
+            }
+        }
+    }
+    Ok(ended)
+}
+
+/// Applies a record of the log. It was validated when it was written, so what it
+/// says is done; only tables that no longer exist, or that are flushed past it, are
+/// left out.
+pub(crate) fn replay(state: &State, record: &Record) -> Result<()> {
+    for change in &record.changes {
+        let Some(table) = state.tables.get(&change.table) else { continue };
+        if record.seq <= table.flushed_seq {
+            continue;
+        }
+        replay_change(table, change, record.seq)?;
+    }
+    Ok(())
+}
+
+fn replay_change(table: &TableState, change: &Change, seq: u64) -> Result<()> {
+    let def = &table.def;
+    match &change.payload {
+        Payload::Put(rows) => {
+            let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(def)) };
+            let batch = decode_rows(def, change.version, rows.iter())?;
+            let keys = KeyCodec::new(def)?.of_rows(&batch)?;
+            let rows = memtable.codec().encode(&batch)?;
+            for i in 0..keys.len() {
+                let key = keys.get(i);
+                if let Some(place) = find(table, &key, seq - 1)?.place {
+                    place.end(seq);
+                }
+                end_own(memtable, &key, seq);
+                memtable.insert(key, rows.get(i), seq);
+            }
+        }
+        Payload::DeleteKeys(keys) => {
+            for i in 0..keys.len() {
+                let key = keys.get(i);
+                if let Some(place) = find(table, &key, seq - 1)?.place {
+                    place.end(seq);
+                }
+                if let Memtable::Keyed(memtable) = &table.active {
+                    end_own(memtable, &key, seq);
+                }
+            }
+        }
+        Payload::AppendRows { first_rowid, rows } => {
+            let batch = decode_rows(def, change.version, rows.iter())?;
+            replay_append(table, batch, *first_rowid, seq)?;
+        }
+        Payload::AppendBatch { first_rowid, ipc } => {
+            let batch = decode_batch(ipc.clone())?;
+            let target = Target::new(Arc::clone(def), Columns::Visible);
+            replay_append(table, adapt(&target, change.version, &batch)?, *first_rowid, seq)?;
+        }
+        Payload::DeleteRows(rowids) => {
+            end_rows(table, rowids, seq)?;
+        }
+    }
+    Ok(())
+}
+
+fn replay_append(table: &TableState, rows: RecordBatch, first_rowid: u64, seq: u64) -> Result<()> {
+    let Memtable::Append(memtable) = &table.active else { return Err(other_kind(&table.def)) };
+    let next = first_rowid + rows.num_rows() as u64;
+    table.next_rowid.fetch_max(next, Ordering::Relaxed);
+    // Rows were split by bucket before they were logged.
+    for (bucket, rows) in split(&table.def, rows)? {
+        memtable.append(bucket, rows, first_rowid, seq)?;
+    }
+    Ok(())
+}
+
+/// Rows as they were written under `version`, with the columns of today.
+fn decode_rows<'a>(
+    def: &Arc<TableDef>,
+    version: u32,
+    rows: impl Iterator<Item = &'a [u8]>,
+) -> Result<RecordBatch> {
+    let codec = RowCodec::new(def.arrow_schema_at(version))?;
+    let batch = codec.decode(rows)?;
+    if version == def.version {
+        return Ok(batch);
+    }
+    adapt(&Target::new(Arc::clone(def), Columns::Visible), version, &batch)
+}

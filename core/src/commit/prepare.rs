@@ -1,0 +1,216 @@
+//! What a caller's thread does before a commit: check and encode.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use bytes::Bytes;
+
+use crate::catalog::TableDef;
+use crate::keys::KeyCodec;
+use crate::log::encode_batch;
+use crate::partition::{Bucket, split};
+use crate::rows::{RowBytes, RowCodec};
+use crate::write::{Durability, OnConflict, Write, WriteBatch};
+use crate::{Error, Result};
+
+/// The largest write batch, in bytes of its encoded rows. More goes in by bulk load.
+const MAX_BATCH_BYTES: usize = 1 << 30;
+
+/// Append batches of fewer rows are logged row by row: an IPC stream costs about a
+/// kilobyte whatever it holds.
+const ROW_FORM_BELOW: usize = 64;
+
+/// A batch that needs nothing more from its caller's thread.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub ops: Vec<PreparedOp>,
+    pub read_at: Option<u64>,
+    pub durability: Durability,
+}
+
+/// One encoded change.
+#[derive(Debug)]
+pub(crate) enum PreparedOp {
+    Put { table: Arc<TableDef>, keys: RowBytes, rows: RowBytes, on_conflict: OnConflict },
+    DeleteKeys { table: Arc<TableDef>, keys: RowBytes },
+    Append { table: Arc<TableDef>, parts: Vec<AppendPart> },
+    DeleteRows { table: Arc<TableDef>, rowids: Vec<u64> },
+}
+
+/// Rows of one bucket.
+#[derive(Debug)]
+pub(crate) struct AppendPart {
+    pub bucket: Bucket,
+    pub rows: RecordBatch,
+    pub wire: AppendWire,
+}
+
+/// How rows of an append table go into the log.
+#[derive(Debug)]
+pub(crate) enum AppendWire {
+    Rows(RowBytes),
+    Ipc(Bytes),
+}
+
+impl PreparedOp {
+    pub(crate) fn table(&self) -> &Arc<TableDef> {
+        match self {
+            Self::Put { table, .. }
+            | Self::DeleteKeys { table, .. }
+            | Self::Append { table, .. }
+            | Self::DeleteRows { table, .. } => table,
+        }
+    }
+}
+
+/// Checks and encodes `batch`.
+pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared> {
+    let mut bytes = 0;
+    let mut ops = Vec::with_capacity(batch.writes.len());
+    for write in batch.writes {
+        let op = prepare_write(write)?;
+        bytes += match &op {
+            PreparedOp::Put { keys, rows, .. } => keys.bytes_len() + rows.bytes_len(),
+            PreparedOp::DeleteKeys { keys, .. } => keys.bytes_len(),
+            PreparedOp::Append { parts, .. } => parts.iter().map(AppendPart::bytes).sum(),
+            PreparedOp::DeleteRows { rowids, .. } => rowids.len() * 8,
+        };
+        if bytes > MAX_BATCH_BYTES {
+            return Err(Error::Invalid(
+                "the write batch is larger than 1 GiB: use a bulk load, or several batches".into(),
+            ));
+        }
+        ops.push(op);
+    }
+    Ok(Prepared { ops, read_at: batch.read_at, durability: batch.durability.unwrap_or(default) })
+}
+
+fn prepare_write(write: Write) -> Result<PreparedOp> {
+    match write {
+        Write::Insert { table, rows, on_conflict } => {
+            check_rows(&table, &rows)?;
+            if table.is_keyed() {
+                prepare_put(table, &rows, on_conflict)
+            } else {
+                prepare_append(table, rows)
+            }
+        }
+        Write::DeleteKeys { table, keys } => {
+            if !table.is_keyed() {
+                return Err(Error::Invalid(format!("table \"{}\" has no key", table.name)));
+            }
+            let keys = KeyCodec::new(&table)?.of_columns(keys.columns())?;
+            Ok(PreparedOp::DeleteKeys { table, keys })
+        }
+        Write::DeleteRows { table, rowids } => {
+            if table.is_keyed() {
+                return Err(Error::Invalid(format!(
+                    "rows of table \"{}\" are deleted by key",
+                    table.name
+                )));
+            }
+            let mut rowids = rowids.values().to_vec();
+            rowids.sort_unstable();
+            rowids.dedup();
+            Ok(PreparedOp::DeleteRows { table, rowids })
+        }
+    }
+}
+
+fn prepare_put(
+    table: Arc<TableDef>,
+    rows: &RecordBatch,
+    on_conflict: OnConflict,
+) -> Result<PreparedOp> {
+    let codec = KeyCodec::new(&table)?;
+    let keys = codec.of_rows(rows)?;
+    let encoded = RowCodec::new(Arc::clone(table.arrow_schema()))?;
+    if rows.num_rows() > 1 {
+        // Within one batch the rules are those between batches: a second row with the
+        // same key fails, is skipped, or replaces the first.
+        let mut last: HashMap<&[u8], usize> = HashMap::with_capacity(keys.len());
+        let mut unique = true;
+        for (i, key) in keys.iter().enumerate() {
+            match on_conflict {
+                OnConflict::Skip => unique &= *last.entry(key).or_insert(i) == i,
+                OnConflict::Replace => unique &= last.insert(key, i).is_none(),
+                OnConflict::Fail => {
+                    if last.insert(key, i).is_some() {
+                        return Err(Error::DuplicateKey {
+                            table: table.name.clone(),
+                            key: codec.describe(&table, key),
+                        });
+                    }
+                }
+            }
+        }
+        if !unique {
+            let mut kept: Vec<u32> = last.into_values().map(|i| i as u32).collect();
+            kept.sort_unstable();
+            let kept = arrow::array::UInt32Array::from(kept);
+            let rows = arrow::compute::take_record_batch(rows, &kept)?;
+            return Ok(PreparedOp::Put {
+                keys: codec.of_rows(&rows)?,
+                rows: encoded.encode(&rows)?,
+                table,
+                on_conflict,
+            });
+        }
+    }
+    Ok(PreparedOp::Put { rows: encoded.encode(rows)?, table, keys, on_conflict })
+}
+
+fn prepare_append(table: Arc<TableDef>, rows: RecordBatch) -> Result<PreparedOp> {
+    let by_rows = crate::rows::check_schema(table.arrow_schema()).is_ok();
+    let mut parts = Vec::new();
+    for (bucket, rows) in split(&table, rows)? {
+        let wire = if by_rows && rows.num_rows() < ROW_FORM_BELOW {
+            AppendWire::Rows(RowCodec::new(Arc::clone(table.arrow_schema()))?.encode(&rows)?)
+        } else {
+            AppendWire::Ipc(encode_batch(&rows)?)
+        };
+        parts.push(AppendPart { bucket, rows, wire });
+    }
+    Ok(PreparedOp::Append { table, parts })
+}
+
+impl AppendPart {
+    fn bytes(&self) -> usize {
+        match &self.wire {
+            AppendWire::Rows(rows) => rows.bytes_len(),
+            AppendWire::Ipc(ipc) => ipc.len(),
+        }
+    }
+}
+
+/// Fails unless `rows` has the schema of `table` and no NULL where none is allowed.
+pub(crate) fn check_rows(table: &TableDef, rows: &RecordBatch) -> Result<()> {
+    let schema = table.arrow_schema();
+    if rows.num_columns() != schema.fields().len() {
+        return Err(Error::Invalid(format!(
+            "table \"{}\" has {} columns, and the rows have {}",
+            table.name,
+            schema.fields().len(),
+            rows.num_columns()
+        )));
+    }
+    for (field, column) in schema.fields().iter().zip(rows.columns()) {
+        if column.data_type() != field.data_type() {
+            return Err(Error::Invalid(format!(
+                "column \"{}\" of table \"{}\" has type {}, and the rows have {}",
+                field.name(),
+                table.name,
+                field.data_type(),
+                column.data_type()
+            )));
+        }
+        if !field.is_nullable() && column.logical_null_count() > 0 {
+            return Err(Error::NullViolation {
+                table: table.name.clone(),
+                column: field.name().clone(),
+            });
+        }
+    }
+    Ok(())
+}

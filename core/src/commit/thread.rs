@@ -1,0 +1,415 @@
+//! The commit thread: one order for everything.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::prepare::Prepared;
+use super::{Command, Reply, apply};
+use crate::catalog::TableId;
+use crate::collect;
+use crate::lock::WriterLock;
+use crate::log::{LogFileInfo, LogWriter};
+use crate::manifest::{EditOp, ManifestLog};
+use crate::memtable::Memtable;
+use crate::pressure::Pressure;
+use crate::segment::{SegmentHandle, SegmentMeta, WriteContext};
+use crate::state::{Shared, State, TableState};
+use crate::write::{Commit, Durability};
+use crate::{Error, Result};
+
+/// A group is written at the latest when it holds this many bytes.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// A log file is followed by the next when it holds this many bytes.
+const LOG_FILE_BYTES: u64 = 64 << 20;
+
+/// Files that may go once nobody can need them.
+#[derive(Debug)]
+pub(crate) struct Garbage {
+    pub paths: Vec<String>,
+    /// Alive while a snapshot of this process may read the files.
+    pub pinned_by: Option<Weak<SegmentHandle>>,
+    /// The manifest version that no longer names them.
+    pub version: u64,
+}
+
+/// What the thread starts with.
+pub(crate) struct Seed {
+    pub shared: Arc<Shared>,
+    pub context: WriteContext,
+    pub manifest: ManifestLog,
+    pub log: LogWriter,
+    /// Older log files, oldest first.
+    pub log_files: Vec<LogFileInfo>,
+    pub last_seq: u64,
+    pub lock: WriterLock,
+    pub pressure: Arc<Pressure>,
+    pub sync_interval: Duration,
+}
+
+/// See the module's documentation.
+pub(crate) struct CommitThread {
+    pub(super) shared: Arc<Shared>,
+    pub(super) context: WriteContext,
+    pub(super) manifest: ManifestLog,
+    pub(super) log: LogWriter,
+    log_files: Vec<LogFileInfo>,
+    last_seq: u64,
+    last_timestamp_us: i64,
+    garbage: Vec<Garbage>,
+    lock: WriterLock,
+    pressure: Arc<Pressure>,
+    sync_interval: Duration,
+    /// Why nothing is acknowledged any more (I9).
+    stopped: Option<String>,
+}
+
+type Waiting = (Reply<Commit>, Commit);
+
+impl CommitThread {
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self {
+            shared: seed.shared,
+            context: seed.context,
+            manifest: seed.manifest,
+            log: seed.log,
+            log_files: seed.log_files,
+            last_seq: seed.last_seq,
+            last_timestamp_us: 0,
+            garbage: Vec::new(),
+            lock: seed.lock,
+            pressure: seed.pressure,
+            sync_interval: seed.sync_interval,
+            stopped: None,
+        }
+    }
+
+    /// Serves commands until it is told to close or every sender is gone.
+    pub(crate) fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            let first = if self.log.is_dirty() && self.stopped.is_none() {
+                match commands.recv_timeout(self.sync_interval) {
+                    Ok(command) => command,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.sync_in_background();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            } else {
+                match commands.recv() {
+                    Ok(command) => command,
+                    Err(_) => break,
+                }
+            };
+            if !self.serve(first, commands) {
+                return;
+            }
+        }
+        self.sync_in_background();
+    }
+
+    /// Serves `first` and whatever has gathered behind it; false means stop.
+    fn serve(&mut self, first: Command, commands: &Receiver<Command>) -> bool {
+        let mut next = Some(first);
+        let mut group: Vec<Waiting> = Vec::new();
+        let mut durability = Durability::None;
+        loop {
+            let command = match next.take() {
+                Some(command) => command,
+                None if self.log.group_bytes() > GROUP_BYTES => break,
+                None => match commands.try_recv() {
+                    Ok(command) => command,
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                },
+            };
+            match command {
+                Command::Write(prepared, reply) => {
+                    let wanted = prepared.durability;
+                    match self.write(prepared) {
+                        Ok(commit) => {
+                            if wanted == Durability::Sync {
+                                durability = Durability::Sync;
+                            }
+                            group.push((reply, commit));
+                        }
+                        Err(error) => answer(&reply, Err(error)),
+                    }
+                }
+                other => {
+                    self.finish_group(&mut group, durability);
+                    durability = Durability::None;
+                    if !self.serve_other(other) {
+                        return false;
+                    }
+                }
+            }
+        }
+        self.finish_group(&mut group, durability);
+        true
+    }
+
+    fn serve_other(&mut self, command: Command) -> bool {
+        match command {
+            Command::Write(_, reply) => {
+                answer(&reply, Err(Error::Invalid("a write belongs to a group".into())));
+            }
+            Command::Catalog(change, reply) => {
+                let result = self.guarded(|t| t.commit_catalog(&change));
+                answer(&reply, result);
+            }
+            Command::ReserveId(reply) => {
+                let result = self.guarded(|t| Ok(t.reserve_id()));
+                answer(&reply, result);
+            }
+            Command::Rotate(table, reply) => {
+                let result = self.guarded(|t| t.rotate_memtable(table));
+                answer(&reply, result);
+            }
+            Command::Flushed(flush, reply) => {
+                let result = self.guarded(|t| t.commit_flush(flush));
+                answer(&reply, result);
+                self.note_pressure();
+            }
+            Command::Bulk(bulk, reply) => {
+                let result = self.guarded(|t| t.commit_bulk(*bulk));
+                answer(&reply, result);
+            }
+            Command::Compacted(compaction, reply) => {
+                let result = self.guarded(|t| t.commit_compaction(compaction));
+                answer(&reply, result);
+            }
+            Command::Collect(reply) => {
+                let result = self.guarded(Self::collect);
+                answer(&reply, result);
+            }
+            Command::Close(reply) => {
+                let result = self.guarded(|t| t.log.sync());
+                answer(&reply, result);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Runs a step that touches files of the commit path. A failure of the file
+    /// system there stops the store: what is on disk is no longer known.
+    fn guarded<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.check_running()?;
+        let result = step(self);
+        if let Err(error @ (Error::Io { .. } | Error::Stopped(_))) = &result {
+            self.stop(error.to_string());
+        }
+        result
+    }
+
+    fn check_running(&self) -> Result<()> {
+        match &self.stopped {
+            Some(why) => Err(Error::Stopped(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn stop(&mut self, why: String) {
+        tracing::error!(why, "the store stops acknowledging writes");
+        self.pressure.fail(&why);
+        self.stopped.get_or_insert(why);
+    }
+
+    fn write(&mut self, prepared: Prepared) -> Result<Commit> {
+        self.check_running()?;
+        let state = self.shared.current();
+        let seq = self.last_seq + 1;
+        let timestamp_us = self.context.clock.now_us().max(self.last_timestamp_us + 1);
+        let (record, commit) =
+            apply::write(&state, prepared, seq, timestamp_us).inspect_err(|error| {
+                if let Error::Stopped(why) = error {
+                    self.stop(why.clone());
+                }
+            })?;
+        self.log.push(&record);
+        self.last_seq = seq;
+        self.last_timestamp_us = timestamp_us;
+        Ok(commit)
+    }
+
+    /// Writes the group, makes it as durable as asked, lets snapshots see it, and
+    /// wakes its callers.
+    fn finish_group(&mut self, group: &mut Vec<Waiting>, durability: Durability) {
+        if group.is_empty() {
+            return;
+        }
+        let written = self.log.write_group().and_then(|()| match durability {
+            Durability::Sync => self.log.sync(),
+            Durability::Interval | Durability::None => Ok(()),
+        });
+        if let Err(error) = written {
+            self.stop(error.to_string());
+        }
+        if let Some(why) = &self.stopped {
+            for (reply, _) in group.drain(..) {
+                answer(&reply, Err(Error::Stopped(why.clone())));
+            }
+            return;
+        }
+        self.shared.publish(self.last_seq);
+        self.publish_position();
+        for (reply, commit) in group.drain(..) {
+            answer(&reply, Ok(commit));
+        }
+        self.note_pressure();
+        if self.log.file_bytes() > LOG_FILE_BYTES
+            && let Err(error) = self.rotate_log()
+        {
+            self.stop(error.to_string());
+        }
+    }
+
+    fn sync_in_background(&mut self) {
+        if self.stopped.is_some() {
+            return;
+        }
+        match self.log.sync() {
+            Ok(()) => self.publish_position(),
+            Err(error) => self.stop(error.to_string()),
+        }
+    }
+
+    /// Tells readers in other processes how far the log is durable. They only come
+    /// late if this fails, so a failure is worth no more than a note.
+    fn publish_position(&mut self) {
+        let (first_seq, offset) = self.log.durable_position();
+        if let Err(error) = self.lock.publish_position(first_seq, offset) {
+            tracing::warn!(%error, "readers beside this writer will see it late");
+        }
+    }
+
+    fn note_pressure(&self) {
+        let state = self.shared.current();
+        let bytes: Vec<(TableId, usize)> =
+            state.tables.iter().map(|(id, t)| (*id, t.memtable_bytes())).collect();
+        let log_bytes: u64 =
+            self.log_files.iter().map(|f| f.bytes).sum::<u64>() + self.log.file_bytes();
+        let laggards = self.log_files.first().map(|f| f.tables.keys().copied().collect());
+        self.pressure.note(&bytes, log_bytes, laggards.unwrap_or_default());
+    }
+
+    fn rotate_log(&mut self) -> Result<()> {
+        let identity = self.context.identity();
+        let full = self.log.rotate(identity, self.last_seq + 1)?;
+        self.log_files.push(full);
+        self.publish_position();
+        Ok(())
+    }
+
+    fn rotate_memtable(&mut self, id: TableId) -> Result<Vec<Memtable>> {
+        let mut state = State::clone(&self.shared.current());
+        let Some(table) = state.tables.get(&id) else { return Ok(Vec::new()) };
+        let mut table = TableState::clone(table);
+        if !table.active.is_empty() {
+            let full = std::mem::replace(&mut table.active, Memtable::new(&table.def)?);
+            table.immutable.push(full);
+        }
+        let waiting = table.immutable.clone();
+        state.tables.insert(id, Arc::new(table));
+        self.shared.replace(state);
+        Ok(waiting)
+    }
+
+    /// An identity for a table that is being loaded. It becomes durable with the
+    /// load's commit; after a crash before that, nothing durable has used it.
+    fn reserve_id(&mut self) -> u32 {
+        let mut state = State::clone(&self.shared.current());
+        let mut catalog = (*state.catalog).clone();
+        let id = catalog.take_id();
+        state.catalog = Arc::new(catalog);
+        self.shared.replace(state);
+        id
+    }
+
+    /// Deletes log files that every table is flushed past (I6), files that no
+    /// version names (I5), and manifest files below a checkpoint.
+    fn collect(&mut self) -> Result<()> {
+        // The current file can only go when a next one has taken its place.
+        let state = self.shared.current();
+        let needed = |info: &LogFileInfo| {
+            info.tables.iter().any(|(id, seq)| {
+                state.tables.get(id).is_some_and(|table| table.flushed_seq < *seq)
+            })
+        };
+        if !self.log.info().tables.is_empty() && !needed(self.log.info()) {
+            self.rotate_log()?;
+        }
+        self.manifest.checkpoint_if_due()?;
+        let vfs = self.context.vfs.as_ref();
+        let oldest_reader = collect::oldest_lease(vfs)?.unwrap_or(u64::MAX);
+        let version = self.manifest.state().version;
+        if oldest_reader >= version {
+            let mut kept = Vec::new();
+            for info in self.log_files.drain(..) {
+                // Recovery reads files in order, so one that is needed keeps its heirs.
+                if kept.is_empty() && !needed(&info) {
+                    vfs.delete(&info.path).map_err(|source| Error::Io {
+                        path: info.path.clone(),
+                        source,
+                    })?;
+                } else {
+                    kept.push(info);
+                }
+            }
+            self.log_files = kept;
+        }
+        let garbage = std::mem::take(&mut self.garbage);
+        self.garbage = collect::delete_garbage(vfs, garbage, oldest_reader)?;
+        crate::manifest::collect(vfs, version.min(oldest_reader))?;
+        Ok(())
+    }
+
+    /// The largest sequence number that was given out.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Notes that `seq` is given out to a commit that is not in the log.
+    pub(super) fn take_seq(&mut self, seq: u64) {
+        self.last_seq = self.last_seq.max(seq);
+    }
+
+    /// Commits a manifest edit; the log is durable up to `seq` (I10).
+    pub(super) fn commit_edit(&mut self, seq: u64, ops: Vec<EditOp>) -> Result<u64> {
+        debug_assert!(!self.log.is_dirty(), "the log is durable before an edit is (I10)");
+        self.manifest.commit(seq, ops)
+    }
+
+    /// Files that the newest version does not name.
+    pub(super) fn garbage(&mut self, paths: Vec<String>, pinned_by: Option<&Arc<SegmentHandle>>) {
+        self.garbage_at(self.manifest.state().version, paths, pinned_by);
+    }
+
+    /// Files that manifest version `version` does not name any more.
+    pub(super) fn garbage_at(
+        &mut self,
+        version: u64,
+        paths: Vec<String>,
+        pinned_by: Option<&Arc<SegmentHandle>>,
+    ) {
+        self.garbage.push(Garbage { paths, pinned_by: pinned_by.map(Arc::downgrade), version });
+    }
+
+    /// Files that no version ever named.
+    pub(super) fn discard(
+        &mut self,
+        table: TableId,
+        segments: impl IntoIterator<Item = SegmentMeta>,
+    ) {
+        for meta in segments {
+            self.garbage(meta.paths(table), None);
+        }
+    }
+}
+
+fn answer<T>(reply: &Reply<T>, result: Result<T>) {
+    // A caller that has gone away does not want the answer.
+    let _ = reply.send(result);
+}

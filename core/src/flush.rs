@@ -1,0 +1,147 @@
+//! Flush: a frozen memtable becomes segments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::UInt64Type;
+use bytes::Bytes;
+
+use crate::Result;
+use crate::catalog::TableDef;
+use crate::commit::{MovedRows, NewSegment};
+use crate::memtable::{KeyedMemtable, Memtable, RowVersion};
+use crate::partition::{Bucket, split_indices};
+use crate::segment::{
+    Rowids, SegmentInput, Seqs, Target, WriteContext, adapt, order, reorder, write_segment,
+};
+use crate::snapshot::Columns;
+
+/// Writes the rows of `memtable` under the definition `def`, which is that of the
+/// memtable or newer, adding to `segments` what is written, also when it fails midway.
+/// Versions that ended at or before `horizon` are left out: no snapshot sees them.
+pub(crate) fn write_memtable(
+    context: &WriteContext,
+    def: &Arc<TableDef>,
+    memtable: &Memtable,
+    horizon: u64,
+    segment_rows: usize,
+    segments: &mut Vec<NewSegment>,
+) -> Result<()> {
+    match memtable {
+        Memtable::Keyed(keyed) => write_keyed(context, def, keyed, horizon, segment_rows, segments),
+        Memtable::Append(append) => {
+            let ended: std::collections::HashSet<u64> = append
+                .deletions()
+                .into_iter()
+                .filter(|(_, seq)| *seq <= horizon)
+                .map(|(rowid, _)| rowid)
+                .collect();
+            let target = Target::new(Arc::clone(def), Columns::WithRowId);
+            let mut buckets: BTreeMap<Bucket, (Vec<RecordBatch>, Vec<u64>)> = BTreeMap::new();
+            for chunk in append.drain_for_flush()? {
+                let rows = adapt(&target, append.def().version, &chunk.rows)?;
+                let ids = rows.column(rows.num_columns() - 1).as_primitive::<UInt64Type>();
+                let kept: Vec<u32> = (0..ids.len() as u32)
+                    .filter(|i| !ended.contains(&ids.value(*i as usize)))
+                    .collect();
+                let (batches, seqs) = buckets.entry(chunk.bucket).or_default();
+                seqs.extend(kept.iter().map(|i| chunk.seqs[*i as usize]));
+                batches.push(if kept.len() == rows.num_rows() {
+                    rows
+                } else {
+                    take_record_batch(&rows, &UInt32Array::from(kept))?
+                });
+            }
+            for (bucket, (batches, seqs)) in buckets {
+                let rows = concat_batches(&target.schema, &batches)?;
+                drop(batches);
+                write_append(context, def, bucket, &rows, &seqs, segment_rows, segments)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Writes rows of one bucket of an append table: table columns, then `_rowid`.
+fn write_append(
+    context: &WriteContext,
+    def: &TableDef,
+    bucket: Bucket,
+    rows: &RecordBatch,
+    seqs: &[u64],
+    segment_rows: usize,
+    segments: &mut Vec<NewSegment>,
+) -> Result<()> {
+    let (rows, seqs) = match order(def, rows)? {
+        Some(order) => {
+            let seqs = order.values().iter().map(|i| seqs[*i as usize]).collect();
+            (reorder(rows, &order)?, seqs)
+        }
+        None => (rows.clone(), seqs.to_vec()),
+    };
+    let columns: Vec<usize> = (0..rows.num_columns() - 1).collect();
+    for start in (0..rows.num_rows()).step_by(segment_rows) {
+        let len = segment_rows.min(rows.num_rows() - start);
+        let part = rows.slice(start, len);
+        let rowids = part.column(columns.len()).as_primitive::<UInt64Type>().values().to_vec();
+        let input = SegmentInput {
+            bucket,
+            rows: part.project(&columns)?,
+            seqs: Seqs::PerRow(seqs[start..start + len].to_vec()),
+            rowids: Rowids::PerRow(rowids.clone()),
+            level: 0,
+        };
+        let meta = write_segment(context, def, input)?;
+        segments.push(NewSegment { meta, rows: MovedRows::Append(rowids) });
+    }
+    Ok(())
+}
+
+fn write_keyed(
+    context: &WriteContext,
+    def: &Arc<TableDef>,
+    memtable: &KeyedMemtable,
+    horizon: u64,
+    segment_rows: usize,
+    segments: &mut Vec<NewSegment>,
+) -> Result<()> {
+    let versions: Vec<Arc<RowVersion>> = memtable
+        .all()
+        .filter(|(_, version)| version.ended() > horizon)
+        .map(|(_, version): (Bytes, _)| version)
+        .collect();
+    let target = Target::new(Arc::clone(def), Columns::Visible);
+    // One stretch of keys at a time bounds the memory that decoding takes.
+    for stretch in versions.chunks(segment_rows) {
+        let rows = memtable.codec().decode(stretch.iter().map(|v| v.row.as_ref()))?;
+        let rows = adapt(&target, memtable.def().version, &rows)?;
+        for (bucket, indices) in split_indices(def, &rows) {
+            let (rows, versions): (RecordBatch, Vec<Arc<RowVersion>>) = match indices {
+                Some(indices) => (
+                    take_record_batch(&rows, &UInt32Array::from(indices.clone()))?,
+                    indices.iter().map(|i| Arc::clone(&stretch[*i as usize])).collect(),
+                ),
+                None => (rows.clone(), stretch.to_vec()),
+            };
+            let (rows, versions) = match order(def, &rows)? {
+                Some(order) => (
+                    reorder(&rows, &order)?,
+                    order.values().iter().map(|i| Arc::clone(&versions[*i as usize])).collect(),
+                ),
+                None => (rows, versions),
+            };
+            let input = SegmentInput {
+                bucket,
+                rows,
+                seqs: Seqs::PerRow(versions.iter().map(|v| v.seq).collect()),
+                rowids: Rowids::None,
+                level: 0,
+            };
+            let meta = write_segment(context, def, input)?;
+            segments.push(NewSegment { meta, rows: MovedRows::Keyed(versions) });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! The storage engine: one log, one snapshot, many roles of the same rows.
+//!
+//! ```text
+//!  Store ── commit ──> commit thread: validate, number, log, apply, fdatasync, publish
+//!    |                      |
+//!    |                  memtables ── flush ──> segments ── compaction ──> segments
+//!    |                      |                     |
+//!    └── snapshot ──────────┴── one sequence number over all of them
+//! ```
+//!
+//! Knows neither SQL nor DataFusion. Invariants I1 to I10 are listed in
+//! ARCHITECTURE.md and named where the code keeps them.
+
+mod bulk;
+pub mod catalog;
+pub mod clock;
+mod collect;
+mod commit;
+mod compaction;
+pub mod error;
+mod flush;
+pub mod inspect;
+mod jobs;
+mod keys;
+mod lock;
+mod log;
+mod lookup;
+mod manifest;
+mod memtable;
+pub mod partition;
+mod pressure;
+mod reader;
+mod recovery;
+mod rows;
+mod segment;
+pub mod snapshot;
+mod state;
+pub mod store;
+mod verify;
+pub mod vfs;
+pub mod write;
+mod writer;
+
+pub use bulk::BulkLoad;
+pub use error::{Error, Result};
+pub use segment::{ROWID_COLUMN, SEQ_COLUMN};
+pub use snapshot::{Columns, Part, PartScan, Snapshot, TableSnapshot};
+pub use store::{Environment, Options, Store};
+pub use write::{Commit, Durability, OnConflict, Write, WriteBatch};

@@ -1,0 +1,160 @@
+//! One transaction as the log holds it.
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use bytes::{Buf, BufMut, Bytes};
+
+use crate::catalog::TableId;
+use crate::rows::RowBytes;
+use crate::{Error, Result};
+
+/// A committed transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub seq: u64,
+    /// Commit time, microseconds since the Unix epoch.
+    pub timestamp_us: i64,
+    pub changes: Vec<Change>,
+}
+
+/// What a transaction did to one table, in terms of ids and a table version.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub table: TableId,
+    /// Version of the table's definition that the bytes follow.
+    pub version: u32,
+    pub payload: Payload,
+}
+
+/// Rows as they go into the log.
+#[derive(Clone, Debug)]
+pub(crate) enum Payload {
+    /// Whole rows of a keyed table, put in place of rows with the same keys.
+    Put(RowBytes),
+    /// Encoded keys of a keyed table.
+    DeleteKeys(RowBytes),
+    /// Rows of an append table, numbered from `first_rowid`; row by row.
+    AppendRows { first_rowid: u64, rows: RowBytes },
+    /// The same, as an Arrow IPC stream.
+    AppendBatch { first_rowid: u64, ipc: Bytes },
+    /// Row ids of an append table.
+    DeleteRows(Vec<u64>),
+}
+
+impl Record {
+    /// Appends the wire form.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.seq);
+        out.put_i64_le(self.timestamp_us);
+        out.put_u32_le(self.changes.len() as u32);
+        for change in &self.changes {
+            out.put_u32_le(change.table.0);
+            out.put_u32_le(change.version);
+            let tag_at = out.len();
+            out.put_u8(0);
+            out.put_u32_le(0);
+            let start = out.len();
+            let tag = change.payload.encode(out);
+            let len = (out.len() - start) as u32;
+            out[tag_at] = tag;
+            out[tag_at + 1..start].copy_from_slice(&len.to_le_bytes());
+        }
+    }
+
+    /// Reads the wire form; the bytes have passed their checksum, so a misfit is a
+    /// record of another version of this program.
+    pub(crate) fn decode(mut bytes: Bytes) -> Result<Self> {
+        Self::try_decode(&mut bytes).ok_or_else(|| {
+            Error::Incompatible("a log record has a form that this version does not know".into())
+        })
+    }
+
+    fn try_decode(bytes: &mut Bytes) -> Option<Self> {
+        let seq = bytes.try_get_u64_le().ok()?;
+        let timestamp_us = bytes.try_get_i64_le().ok()?;
+        let count = bytes.try_get_u32_le().ok()?;
+        let mut changes = Vec::new();
+        for _ in 0..count {
+            let table = TableId(bytes.try_get_u32_le().ok()?);
+            let version = bytes.try_get_u32_le().ok()?;
+            let tag = bytes.try_get_u8().ok()?;
+            let len = bytes.try_get_u32_le().ok()? as usize;
+            if len > bytes.len() {
+                return None;
+            }
+            let payload = Payload::decode(tag, bytes.split_to(len))?;
+            changes.push(Change { table, version, payload });
+        }
+        bytes.is_empty().then_some(Self { seq, timestamp_us, changes })
+    }
+}
+
+impl Payload {
+    fn encode(&self, out: &mut Vec<u8>) -> u8 {
+        match self {
+            Self::Put(rows) => {
+                rows.encode(out);
+                1
+            }
+            Self::DeleteKeys(keys) => {
+                keys.encode(out);
+                2
+            }
+            Self::AppendRows { first_rowid, rows } => {
+                out.put_u64_le(*first_rowid);
+                rows.encode(out);
+                3
+            }
+            Self::AppendBatch { first_rowid, ipc } => {
+                out.put_u64_le(*first_rowid);
+                out.extend_from_slice(ipc);
+                4
+            }
+            Self::DeleteRows(rowids) => {
+                for rowid in rowids {
+                    out.put_u64_le(*rowid);
+                }
+                5
+            }
+        }
+    }
+
+    fn decode(tag: u8, mut bytes: Bytes) -> Option<Self> {
+        Some(match tag {
+            1 => Self::Put(RowBytes::decode(bytes)?),
+            2 => Self::DeleteKeys(RowBytes::decode(bytes)?),
+            3 => Self::AppendRows {
+                first_rowid: bytes.try_get_u64_le().ok()?,
+                rows: RowBytes::decode(bytes)?,
+            },
+            4 => Self::AppendBatch { first_rowid: bytes.try_get_u64_le().ok()?, ipc: bytes },
+            5 if bytes.len() % 8 == 0 => {
+                let mut rowids = Vec::with_capacity(bytes.len() / 8);
+                while let Ok(rowid) = bytes.try_get_u64_le() {
+                    rowids.push(rowid);
+                }
+                Self::DeleteRows(rowids)
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A batch as an Arrow IPC stream.
+pub(crate) fn encode_batch(batch: &RecordBatch) -> Result<Bytes> {
+    let mut out = Vec::with_capacity(batch.get_array_memory_size() + 1024);
+    let mut writer = StreamWriter::try_new(&mut out, &batch.schema())?;
+    writer.write(batch)?;
+    writer.finish()?;
+    drop(writer);
+    Ok(out.into())
+}
+
+/// The batch of an Arrow IPC stream that [`encode_batch`] made.
+pub(crate) fn decode_batch(ipc: Bytes) -> Result<RecordBatch> {
+    let mut reader = StreamReader::try_new(ipc.reader(), None)?;
+    reader.next().transpose()?.ok_or_else(|| {
+        Error::Incompatible("a log record holds an empty stream where a batch belongs".into())
+    })
+}

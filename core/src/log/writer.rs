@@ -1,0 +1,146 @@
+//! Appending to the log, one group at a time.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use sheaf_formats::envelope::FileIdentity;
+
+use super::Record;
+use super::format::{FrameKind, HEADER_LEN, encode_header, file_path, push_frame};
+use crate::catalog::TableId;
+use crate::vfs::{Vfs, WriteFile};
+use crate::{Error, Result};
+
+/// What one log file holds, so that it can be deleted once it is not needed (I6).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogFileInfo {
+    pub path: String,
+    pub bytes: u64,
+    /// The largest sequence number per table.
+    pub tables: HashMap<TableId, u64>,
+}
+
+impl LogFileInfo {
+    pub(crate) fn note(&mut self, record: &Record) {
+        for change in &record.changes {
+            let seq = self.tables.entry(change.table).or_default();
+            *seq = record.seq.max(*seq);
+        }
+    }
+}
+
+/// The end of the log. Used by the commit thread alone.
+pub(crate) struct LogWriter {
+    vfs: Arc<dyn Vfs>,
+    file: Box<dyn WriteFile>,
+    info: LogFileInfo,
+    file_id: u128,
+    first_seq: u64,
+    /// Where the next frame goes.
+    offset: u64,
+    /// Everything before this offset is on stable storage.
+    durable: u64,
+    group: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl LogWriter {
+    /// Starts the file for records from `first_seq` on.
+    pub(crate) fn create(
+        vfs: Arc<dyn Vfs>,
+        identity: FileIdentity,
+        first_seq: u64,
+    ) -> Result<Self> {
+        let path = file_path(first_seq);
+        let fail = |source: io::Error| Error::Io { path: path.clone(), source };
+        let header = encode_header(identity, first_seq);
+        let mut file = vfs.create(&path).map_err(fail)?;
+        file.write_all(&header).map_err(fail)?;
+        file.sync().map_err(fail)?;
+        vfs.sync_dir("wal").map_err(fail)?;
+        debug_assert_eq!(header.len() as u64, HEADER_LEN);
+        Ok(Self {
+            vfs,
+            file,
+            info: LogFileInfo { path, bytes: HEADER_LEN, ..LogFileInfo::default() },
+            file_id: identity.file_id,
+            first_seq,
+            offset: HEADER_LEN,
+            durable: HEADER_LEN,
+            group: Vec::new(),
+            body: Vec::new(),
+        })
+    }
+
+    /// Adds a record to the group that [`Self::write_group`] will write.
+    pub(crate) fn push(&mut self, record: &Record) {
+        if self.group.is_empty() {
+            let mark = self.durable.to_le_bytes();
+            push_frame(&mut self.group, self.file_id, self.offset, FrameKind::Mark, &mark);
+        }
+        self.body.clear();
+        record.encode(&mut self.body);
+        let at = self.offset + self.group.len() as u64;
+        push_frame(&mut self.group, self.file_id, at, FrameKind::Record, &self.body);
+        self.info.note(record);
+    }
+
+    /// Bytes of the group so far.
+    pub(crate) fn group_bytes(&self) -> usize {
+        self.group.len()
+    }
+
+    /// Hands the group to the operating system.
+    pub(crate) fn write_group(&mut self) -> Result<()> {
+        let path = &self.info.path;
+        self.file
+            .write_all(&self.group)
+            .map_err(|source| Error::Io { path: path.clone(), source })?;
+        self.offset += self.group.len() as u64;
+        self.info.bytes = self.offset;
+        self.group.clear();
+        // One huge group should not hold its memory for ever.
+        self.group.shrink_to(1 << 20);
+        Ok(())
+    }
+
+    /// Makes everything written so far durable: one fdatasync.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        if self.durable < self.offset {
+            let path = &self.info.path;
+            self.file.sync().map_err(|source| Error::Io { path: path.clone(), source })?;
+            self.durable = self.offset;
+        }
+        Ok(())
+    }
+
+    /// Whether something written is not durable yet.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.durable < self.offset
+    }
+
+    /// First sequence number of the file and the offset up to which it is durable.
+    pub(crate) fn durable_position(&self) -> (u64, u64) {
+        (self.first_seq, self.durable)
+    }
+
+    /// Bytes of the current file.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.offset
+    }
+
+    /// Syncs the current file and goes on in a new one; returns what the old holds.
+    /// Names ascend also when a file saw no record at all.
+    pub(crate) fn rotate(&mut self, identity: FileIdentity, next_seq: u64) -> Result<LogFileInfo> {
+        self.sync()?;
+        let first_seq = next_seq.max(self.first_seq + 1);
+        let next = Self::create(Arc::clone(&self.vfs), identity, first_seq)?;
+        Ok(std::mem::replace(self, next).info)
+    }
+
+    /// What the current file holds.
+    pub(crate) fn info(&self) -> &LogFileInfo {
+        &self.info
+    }
+}

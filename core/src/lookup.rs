@@ -1,0 +1,101 @@
+//! Finding a row by primary key: memtables first, then segments.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::keys::KeyCodec;
+use crate::memtable::{LIVE, Memtable, RowVersion};
+use crate::segment::SegmentHandle;
+use crate::state::TableState;
+use crate::{Error, Result};
+
+/// Where a row version is.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Memtable { version: Arc<RowVersion>, memtable: Memtable },
+    Segment { segment: Arc<SegmentHandle>, ordinal: u32 },
+}
+
+impl Place {
+    /// Ends the row at `seq`.
+    pub(crate) fn end(&self, seq: u64) {
+        match self {
+            Self::Memtable { version, .. } => version.end(seq),
+            Self::Segment { segment, ordinal } => segment.deletes.end(*ordinal, seq),
+        }
+    }
+}
+
+/// What is known of a key.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The version that is visible, if any.
+    pub place: Option<Place>,
+    /// The newest sequence number that made or ended a version of this key.
+    pub changed: u64,
+}
+
+/// The version of `key` that is visible at `seq`. With `seq` just below a commit's
+/// number this is the row that the commit replaces, also during replay, when later
+/// bulk loads are already in segments.
+pub(crate) fn find(table: &TableState, key: &Bytes, seq: u64) -> Result<Found> {
+    let mut found = Found::default();
+    for memtable in table.memtables() {
+        let Memtable::Keyed(keyed) = memtable else { continue };
+        for version in keyed.versions(key, seq) {
+            let ended = version.ended();
+            found.changed = found.changed.max(version.seq);
+            if ended > seq {
+                if ended != LIVE {
+                    found.changed = found.changed.max(ended);
+                }
+                let place = Place::Memtable { version, memtable: memtable.clone() };
+                found.place = Some(place);
+                return Ok(found);
+            }
+            found.changed = found.changed.max(ended);
+        }
+    }
+    for segment in &table.segments {
+        if segment.meta.min_seq > seq {
+            continue;
+        }
+        for ordinal in segment.keys()?.find(key)? {
+            let written = segment.seqs(&[u64::from(ordinal)])?[0];
+            if written > seq {
+                continue;
+            }
+            let ended = segment.deletes.ended(ordinal);
+            found.changed = found.changed.max(written);
+            if ended > seq {
+                found.place = Some(Place::Segment { segment: Arc::clone(segment), ordinal });
+                return Ok(found);
+            }
+            found.changed = found.changed.max(ended);
+        }
+    }
+    Ok(found)
+}
+
+/// Fails when a key of one of the segments `new` is live in `table`.
+pub(crate) fn check_absent(
+    table: &TableState,
+    new: &[Arc<SegmentHandle>],
+    codec: &KeyCodec,
+) -> Result<()> {
+    if table.segments.is_empty() && table.memtables().all(Memtable::is_empty) {
+        return Ok(());
+    }
+    for segment in new {
+        for (key, _) in segment.keys()?.entries()? {
+            if find(table, &key, LIVE - 1)?.place.is_some() {
+                return Err(Error::DuplicateKey {
+                    table: table.def.name.clone(),
+                    key: codec.describe(&table.def, &key),
+                });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Memtables: rows that are in the log but not yet in a segment.
+//!
+//! [`KeyedMemtable`] finds rows by primary key, [`AppendMemtable`] keeps record
+//! batches. Both hold rows of *one* version of the table's definition, are written
+//! by the commit thread alone and read by anyone at any sequence number: a row
+//! carries the number that made it and the number that ended it, so a scan never
+//! compares rows with each other.
+
+mod append;
+mod keyed;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+pub(crate) use append::{AppendMemtable, with_rowid};
+pub(crate) use keyed::{KeyedMemtable, RowVersion};
+
+use crate::Result;
+use crate::catalog::TableDef;
+
+/// "Not ended": larger than any sequence number.
+pub(crate) const LIVE: u64 = u64::MAX;
+
+/// A memtable of either kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Memtable {
+    Keyed(Arc<KeyedMemtable>),
+    Append(Arc<AppendMemtable>),
+}
+
+impl Memtable {
+    pub(crate) fn new(def: &Arc<TableDef>) -> Result<Self> {
+        Ok(if def.is_keyed() {
+            Self::Keyed(Arc::new(KeyedMemtable::new(Arc::clone(def))?))
+        } else {
+            Self::Append(Arc::new(AppendMemtable::new(Arc::clone(def))))
+        })
+    }
+
+    /// The definition that its rows follow.
+    pub(crate) fn def(&self) -> &Arc<TableDef> {
+        match self {
+            Self::Keyed(m) => m.def(),
+            Self::Append(m) => m.def(),
+        }
+    }
+
+    /// Row versions, ended ones included.
+    pub(crate) fn rows(&self) -> u64 {
+        match self {
+            Self::Keyed(m) => m.rows(),
+            Self::Append(m) => m.rows(),
+        }
+    }
+
+    /// Rows that a snapshot at `seq` sees.
+    pub(crate) fn visible_rows(&self, seq: u64) -> u64 {
+        match self {
+            Self::Keyed(m) => m.visible_rows(seq),
+            Self::Append(m) => m.visible_rows(seq),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Keyed(m) => m.bytes(),
+            Self::Append(m) => m.bytes(),
+        }
+    }
+
+    /// Smallest and largest sequence number of its rows.
+    pub(crate) fn seq_range(&self) -> (u64, u64) {
+        match self {
+            Self::Keyed(m) => m.seq_range(),
+            Self::Append(m) => m.seq_range(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
+    /// Rows visible at `seq`, with the columns of [`Self::def`] and, for an append
+    /// memtable, `_rowid` after them.
+    pub(crate) fn scan(&self, seq: u64) -> Result<Vec<RecordBatch>> {
+        match self {
+            Self::Keyed(m) => m.scan(seq),
+            Self::Append(m) => m.scan(seq),
+        }
+    }
+
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Keyed(a), Self::Keyed(b)) => Arc::ptr_eq(a, b),
+            (Self::Append(a), Self::Append(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Segments of a table: columnar data, key index and delete vector of one stretch
+//! of rows, all immutable on disk.
+//!
+//! ```text
+//! t/{table}/{bucket}/{ulid}.seg           columns c{id}, then _seq and _rowid
+//! t/{table}/{bucket}/{ulid}.pk            key -> ordinal
+//! t/{table}/{bucket}/{ulid}.{version}.dv  ordinal -> sequence number that ended it
+//! ```
+//!
+//! A row is visible at `s` when its `_seq <= s` and it was not ended at or before
+//! `s`. Rows that were written by one commit share their number, which then stands
+//! in [`SegmentMeta`] instead of a column.
+
+mod delete_vector;
+mod key_index;
+mod meta;
+mod read;
+mod sort;
+mod write;
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{AsArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use parking_lot::Mutex;
+use sheaf_formats::envelope::{self, FileKind};
+use sheaf_formats::segment::{ScanRequest, SegmentReader, collect, format};
+
+pub(crate) use delete_vector::DeleteVector;
+pub(crate) use key_index::KeyIndex;
+pub(crate) use meta::{DeleteVectorRef, RowIds, SegmentMeta, segment_dir};
+pub(crate) use read::{Target, adapt, scan_memtable, scan_segment, segment_statistics, take};
+pub(crate) use sort::{order, reorder};
+pub(crate) use write::{Rowids, SegmentInput, Seqs, WriteContext, write_segment};
+
+use crate::catalog::{TableDef, TableId};
+use crate::vfs::Vfs;
+use crate::{Error, Result};
+
+/// The hidden column with the sequence number of the commit that wrote the row.
+pub const SEQ_COLUMN: &str = "_seq";
+
+/// The hidden column with the stable number of a row of an append table.
+pub const ROWID_COLUMN: &str = "_rowid";
+
+/// A segment as the running store holds it. Files are opened when first needed.
+pub(crate) struct SegmentHandle {
+    vfs: Arc<dyn Vfs>,
+    pub(crate) table: TableId,
+    /// The definition that the columns follow: that of `meta.version`, or newer,
+    /// because dropped columns stay in it.
+    def: Arc<TableDef>,
+    pub(crate) meta: SegmentMeta,
+    pub(crate) deletes: DeleteVector,
+    /// The newest delete vector on disk.
+    deletes_file: Mutex<Option<DeleteVectorRef>>,
+    reader: OnceLock<Arc<dyn SegmentReader>>,
+    keys: OnceLock<KeyIndex>,
+    rowids: OnceLock<UInt64Array>,
+}
+
+impl std::fmt::Debug for SegmentHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentHandle").field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+impl SegmentHandle {
+    /// A segment that the manifest names; its delete vector is read now.
+    pub(crate) fn open(vfs: Arc<dyn Vfs>, def: Arc<TableDef>, meta: SegmentMeta) -> Result<Self> {
+        let deletes = match &meta.deletes {
+            Some(reference) => {
+                let path = meta.delete_vector_path(def.id, reference.version);
+                let bytes = vfs
+                    .read(&path)
+                    .map_err(|source| Error::Io { path: path.clone(), source })?;
+                DeleteVector::decode(&path, bytes, meta.rows)?
+            }
+            None => DeleteVector::default(),
+        };
+        Ok(Self {
+            vfs,
+            table: def.id,
+            def,
+            deletes_file: Mutex::new(meta.deletes),
+            meta,
+            deletes,
+            reader: OnceLock::new(),
+            keys: OnceLock::new(),
+            rowids: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn path(&self) -> String {
+        self.meta.segment_path(self.table)
+    }
+
+    /// The newest delete vector on disk.
+    pub(crate) fn deletes_file(&self) -> Option<DeleteVectorRef> {
+        *self.deletes_file.lock()
+    }
+
+    /// Notes a new delete vector on disk; returns the one before.
+    pub(crate) fn set_deletes_file(&self, file: DeleteVectorRef) -> Option<DeleteVectorRef> {
+        self.deletes_file.lock().replace(file)
+    }
+
+    /// Every file of the segment, as it is now.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let meta = SegmentMeta { deletes: self.deletes_file(), ..self.meta.clone() };
+        meta.paths(self.table)
+    }
+
+    /// Bytes of all its files.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.meta.bytes + self.meta.key_bytes + self.deletes_file().map_or(0, |d| d.bytes)
+    }
+
+    /// Columns as they are in the file.
+    pub(crate) fn physical_schema(&self) -> SchemaRef {
+        physical_schema(&self.def, self.meta.version, self.meta.seq_column, self.meta.rowids)
+    }
+
+    pub(crate) fn reader(&self) -> Result<&Arc<dyn SegmentReader>> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(reader);
+        }
+        let path = self.path();
+        let file = self.vfs.open(&path).map_err(|source| Error::Io { path, source })?;
+        let envelope = envelope::Reader::open(file, FileKind::Segment, Some(self.meta.id))?;
+        let reader = format(self.meta.encoding).open(self.physical_schema(), envelope)?;
+        if reader.rows() != self.meta.rows {
+            return Err(Error::Corrupt {
+                file: self.path(),
+                what: format!(
+                    "it holds {} rows, and the manifest says {}",
+                    reader.rows(),
+                    self.meta.rows
+                ),
+            });
+        }
+        Ok(self.reader.get_or_init(|| reader))
+    }
+
+    /// The key index of a keyed table's segment.
+    pub(crate) fn keys(&self) -> Result<&KeyIndex> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let path = self.meta.key_index_path(self.table);
+        let file = self.vfs.open(&path).map_err(|source| Error::Io { path, source })?;
+        let keys = KeyIndex::open(file, self.meta.id, self.meta.rows)?;
+        Ok(self.keys.get_or_init(|| keys))
+    }
+
+    /// Sequence numbers of the rows at `ordinals`, which are strictly increasing.
+    pub(crate) fn seqs(&self, ordinals: &[u64]) -> Result<Vec<u64>> {
+        if !self.meta.seq_column {
+            return Ok(vec![self.meta.min_seq; ordinals.len()]);
+        }
+        let column = self.physical_index(SEQ_COLUMN)?;
+        let rows = self.reader()?.take(ordinals, &[column])?;
+        Ok(rows.column(0).as_primitive::<UInt64Type>().values().to_vec())
+    }
+
+    /// Position of a physical column.
+    pub(crate) fn physical_index(&self, name: &str) -> Result<usize> {
+        self.physical_schema().index_of(name).map_err(Error::Arrow)
+    }
+
+    /// Ordinals of the rows with these ids (sorted); rows that are elsewhere are
+    /// left out. Pairs are (row id, ordinal).
+    pub(crate) fn find_rowids(&self, wanted: &[u64]) -> Result<Vec<(u64, u32)>> {
+        let Some(ids) = self.meta.rowids else { return Ok(Vec::new()) };
+        let from = wanted.partition_point(|id| *id < ids.min);
+        let to = wanted.partition_point(|id| *id <= ids.max);
+        let wanted = &wanted[from..to];
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        if ids.sequential {
+            return Ok(wanted.iter().map(|id| (*id, (*id - ids.min) as u32)).collect());
+        }
+        let stored = self.stored_rowids()?;
+        Ok(stored
+            .values()
+            .iter()
+            .enumerate()
+            .filter(|(_, id)| wanted.binary_search(id).is_ok())
+            .map(|(ordinal, id)| (*id, ordinal as u32))
+            .collect())
+    }
+
+    fn stored_rowids(&self) -> Result<&UInt64Array> {
+        if let Some(ids) = self.rowids.get() {
+            return Ok(ids);
+        }
+        let request = ScanRequest {
+            projection: vec![self.physical_index(ROWID_COLUMN)?],
+            ordered: true,
+            ..ScanRequest::default()
+        };
+        let batches = collect(self.reader()?.scan(request)?)?;
+        let mut ids = Vec::with_capacity(self.meta.rows as usize);
+        for batch in &batches {
+            ids.extend_from_slice(batch.column(0).as_primitive::<UInt64Type>().values());
+        }
+        debug_assert_eq!(ids.len() as u64, self.meta.rows);
+        Ok(self.rowids.get_or_init(|| UInt64Array::from(ids)))
+    }
+
+    /// Reads and checks every file of the segment; returns bytes.
+    pub(crate) fn verify(&self) -> Result<u64> {
+        let mut bytes = self.reader()?.verify()?;
+        if self.meta.key_bytes > 0 {
+            bytes += self.keys()?.verify()?;
+        }
+        if let Some(reference) = self.deletes_file() {
+            let path = self.meta.delete_vector_path(self.table, reference.version);
+            let raw =
+                self.vfs.read(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+            bytes += raw.len() as u64;
+            DeleteVector::decode(&path, raw, self.meta.rows)?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// Columns of a segment file: live columns by id, then the hidden ones.
+pub(crate) fn physical_schema(
+    def: &TableDef,
+    version: u32,
+    seq_column: bool,
+    rowids: Option<RowIds>,
+) -> SchemaRef {
+    let mut fields: Vec<Field> = def
+        .columns_at(version)
+        .map(|c| Field::new(format!("c{}", c.id), c.data_type.clone(), c.nullable))
+        .collect();
+    if seq_column {
+        fields.push(Field::new(SEQ_COLUMN, DataType::UInt64, false));
+    }
+    if rowids.is_some_and(|ids| !ids.sequential) {
+        fields.push(Field::new(ROWID_COLUMN, DataType::UInt64, false));
+    }
+    Arc::new(Schema::new(fields))
+}

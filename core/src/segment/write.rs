@@ -1,0 +1,200 @@
+//! Writing a segment: columns, key index, fsync of files and folder.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use parking_lot::Mutex;
+use sheaf_formats::envelope::{FileIdentity, FileKind, Writer};
+use sheaf_formats::segment::format;
+
+use super::{KeyIndex, RowIds, SegmentMeta, physical_schema, segment_dir};
+use crate::catalog::TableDef;
+use crate::clock::{Clock, Rng, new_ulid};
+use crate::keys::KeyCodec;
+use crate::partition::Bucket;
+use crate::vfs::{Vfs, WriteFile};
+use crate::{Error, Result};
+
+/// What every new file of the store is marked with.
+#[derive(Clone, Debug)]
+pub(crate) struct WriteContext {
+    pub vfs: Arc<dyn Vfs>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
+    pub store_id: u128,
+    pub writer_epoch: u64,
+}
+
+impl WriteContext {
+    /// The identity of a new file.
+    pub(crate) fn identity(&self) -> FileIdentity {
+        FileIdentity {
+            file_id: new_ulid(self.clock.as_ref(), self.rng.as_ref()),
+            store_id: self.store_id,
+            writer_epoch: self.writer_epoch,
+            ..FileIdentity::default()
+        }
+    }
+}
+
+/// Sequence numbers of the rows of a new segment.
+pub(crate) enum Seqs {
+    /// All rows belong to a commit that has no number yet: the commit fills it in.
+    AtCommit,
+    /// One number per row.
+    PerRow(Vec<u64>),
+}
+
+/// Row ids of a new segment of an append table.
+pub(crate) enum Rowids {
+    /// A keyed table has none.
+    None,
+    /// Consecutive from a number that the commit fills in.
+    AtCommit,
+    /// One id per row.
+    PerRow(Vec<u64>),
+}
+
+/// Rows on their way into a segment, in their final order.
+pub(crate) struct SegmentInput {
+    pub bucket: Bucket,
+    /// Schema of the definition.
+    pub rows: RecordBatch,
+    pub seqs: Seqs,
+    pub rowids: Rowids,
+    pub level: u32,
+}
+
+/// Writes the files and makes them durable; the manifest does not know them yet.
+pub(crate) fn write_segment(
+    context: &WriteContext,
+    def: &TableDef,
+    input: SegmentInput,
+) -> Result<SegmentMeta> {
+    let rows = input.rows.num_rows() as u64;
+    let (min_seq, max_seq) = match &input.seqs {
+        Seqs::AtCommit => (0, 0),
+        Seqs::PerRow(seqs) => (
+            seqs.iter().min().copied().unwrap_or(0),
+            seqs.iter().max().copied().unwrap_or(0),
+        ),
+    };
+    let rowids = match &input.rowids {
+        Rowids::None => None,
+        Rowids::AtCommit => {
+            Some(RowIds { min: 0, max: rows.saturating_sub(1), sequential: true })
+        }
+        Rowids::PerRow(ids) => Some(RowIds {
+            min: ids.iter().min().copied().unwrap_or(0),
+            max: ids.iter().max().copied().unwrap_or(0),
+            sequential: ids.windows(2).all(|w| w[0] + 1 == w[1]),
+        }),
+    };
+    let seq_column = min_seq != max_seq;
+    let schema = physical_schema(def, def.version, seq_column, rowids);
+    let mut columns: Vec<ArrayRef> = input.rows.columns().to_vec();
+    if let (true, Seqs::PerRow(seqs)) = (seq_column, input.seqs) {
+        columns.push(Arc::new(UInt64Array::from(seqs)));
+    }
+    if let (Some(RowIds { sequential: false, .. }), Rowids::PerRow(ids)) = (rowids, input.rowids) {
+        columns.push(Arc::new(UInt64Array::from(ids)));
+    }
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+
+    let identity = context.identity();
+    let mut meta = SegmentMeta {
+        id: identity.file_id,
+        bucket: input.bucket,
+        partition_spec: def.partition.as_ref().map(|p| p.id),
+        version: def.version,
+        rows,
+        bytes: 0,
+        key_bytes: 0,
+        min_seq,
+        max_seq,
+        seq_column,
+        rowids,
+        level: input.level,
+        encoding: def.encoding,
+        key_id: identity.key_id,
+        location_id: identity.location_id,
+        deletes: None,
+    };
+    let dir = segment_dir(def.id, input.bucket);
+    let result = (|| {
+        context.vfs.create_dir_all(&dir).map_err(|source| io_error(&dir, source))?;
+        let path = meta.segment_path(def.id);
+        meta.bytes = write_file(context, &path, |file| {
+            let out: Box<dyn Write + Send> = Box::new(file.clone());
+            let out = Writer::new(out, FileKind::Segment, identity)?;
+            format(def.encoding).write(&schema, &mut std::iter::once(Ok(batch)), out)?;
+            Ok(())
+        })?;
+        if def.is_keyed() {
+            let keys = KeyCodec::new(def)?.of_rows(&input.rows)?;
+            let keys: Vec<&[u8]> = keys.iter().collect();
+            let path = meta.key_index_path(def.id);
+            meta.key_bytes = write_file(context, &path, |file| {
+                let mut out = Writer::new(
+                    io::BufWriter::with_capacity(1 << 16, file.clone()),
+                    FileKind::KeyIndex,
+                    identity,
+                )?;
+                KeyIndex::write(&keys, &mut out).map_err(|source| io_error(&path, source))?;
+                out.finish(&[])?.flush().map_err(|source| io_error(&path, source))
+            })?;
+        }
+        context.vfs.sync_dir(&dir).map_err(|source| io_error(&dir, source))
+    })();
+    match result {
+        Ok(()) => Ok(meta),
+        Err(error) => {
+            // Outputs of a failed write are ours to remove (I5); if that fails too,
+            // the next writer's collection finds them.
+            for path in [meta.segment_path(def.id), meta.key_index_path(def.id)] {
+                let _ = context.vfs.delete(&path);
+            }
+            Err(error)
+        }
+    }
+}
+
+fn write_file(
+    context: &WriteContext,
+    path: &str,
+    fill: impl FnOnce(&SharedFile) -> Result<()>,
+) -> Result<u64> {
+    let file = context.vfs.create(path).map_err(|source| io_error(path, source))?;
+    let file = SharedFile(Arc::new(Mutex::new(Counted { file, bytes: 0 })));
+    fill(&file)?;
+    let mut counted = file.0.lock();
+    counted.file.sync().map_err(|source| io_error(path, source))?;
+    Ok(counted.bytes)
+}
+
+fn io_error(path: &str, source: io::Error) -> Error {
+    Error::Io { path: path.to_owned(), source }
+}
+
+struct Counted {
+    file: Box<dyn WriteFile>,
+    bytes: u64,
+}
+
+/// Lets an encoding own the writer while we keep the file to sync it.
+#[derive(Clone)]
+struct SharedFile(Arc<Mutex<Counted>>);
+
+impl Write for SharedFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let mut counted = self.0.lock();
+        let written = counted.file.write(buf)?;
+        counted.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().file.flush()
+    }
+}

@@ -1,0 +1,273 @@
+//! The open database: how callers reach everything else.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use crate::bulk::BulkLoad;
+use crate::catalog::{CatalogChange, NewTable, TableId};
+use crate::clock::{Clock, Rng, SplitMix, SystemClock};
+use crate::commit::{Command, prepare};
+use crate::inspect::{JobInfo, MemtableInfo, SegmentInfo, TableInfo, VerifyReport};
+use crate::reader::Follower;
+use crate::snapshot::Snapshot;
+use crate::state::{Shared, State};
+use crate::vfs::{LocalVfs, MemoryVfs, Vfs};
+use crate::write::{Commit, Durability, WriteBatch};
+use crate::{Error, Result, inspect, verify};
+
+pub(crate) use crate::writer::Writer;
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Make the database when it is not there.
+    pub create: bool,
+    /// Open beside a writer, for reading only.
+    pub read_only: bool,
+    /// Durability of commits that do not choose.
+    pub durability: Durability,
+    /// How often [`Durability::Interval`] reaches stable storage.
+    pub sync_interval: Duration,
+    /// Bytes of memtables, immutable ones included, that trigger a flush.
+    pub memtable_bytes: usize,
+    /// Rows of a full segment.
+    pub segment_rows: usize,
+    /// Flush and compact in the background.
+    pub background: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            create: true,
+            read_only: false,
+            durability: Durability::Sync,
+            sync_interval: Duration::from_millis(200),
+            memtable_bytes: 128 << 20,
+            segment_rows: 1 << 20,
+            background: true,
+        }
+    }
+}
+
+/// What the store stands on; a simulation replaces all of it.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The files.
+    pub vfs: Arc<dyn Vfs>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for identities.
+    pub rng: Arc<dyn Rng>,
+}
+
+impl Environment {
+    /// The machine's clock and randomness over `vfs`.
+    pub fn system(vfs: Arc<dyn Vfs>) -> Self {
+        Self { vfs, clock: Arc::new(SystemClock), rng: Arc::new(SplitMix::from_system()) }
+    }
+}
+
+/// The open database: clone it freely, it is a handle. The last clone that goes
+/// makes the log durable and gives the lock back.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    vfs: Arc<dyn Vfs>,
+    segment_rows: usize,
+    role: Role,
+}
+
+#[derive(Debug)]
+enum Role {
+    Writer(Arc<Writer>),
+    Reader(Follower),
+}
+
+impl Store {
+    /// Opens the database in a folder.
+    pub fn open(path: &Path, options: Options) -> Result<Self> {
+        if !options.create && !path.is_dir() {
+            return Err(Error::NotFound { what: format!("database {}", path.display()) });
+        }
+        Self::open_in(Environment::system(Arc::new(LocalVfs::new(path))), options)
+    }
+
+    /// A database that lives in memory.
+    pub fn in_memory(options: Options) -> Result<Self> {
+        Self::open_in(Environment::system(Arc::new(MemoryVfs::new())), options)
+    }
+
+    /// Opens the database in an environment.
+    pub fn open_in(environment: Environment, options: Options) -> Result<Self> {
+        let vfs = Arc::clone(&environment.vfs);
+        let segment_rows = options.segment_rows.clamp(1, u32::MAX as usize / 2);
+        let (shared, role) = if options.read_only {
+            let follower = Follower::open(&environment)?;
+            (Arc::clone(follower.shared()), Role::Reader(follower))
+        } else {
+            let writer = Writer::open(environment, Options { segment_rows, ..options })?;
+            (Arc::clone(writer.shared()), Role::Writer(writer))
+        };
+        Ok(Self { inner: Arc::new(Inner { shared, vfs, segment_rows, role }) })
+    }
+
+    /// The newest state that is committed. A read-only store looks for what the
+    /// writer did meanwhile.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        if let Role::Reader(follower) = &self.inner.role {
+            follower.catch_up()?;
+        }
+        let (pin, state) = self.inner.shared.pin();
+        Ok(Snapshot::new(pin, state))
+    }
+
+    /// Commits `batch`; returns when it is as durable as asked.
+    pub fn commit(&self, batch: WriteBatch) -> Result<Commit> {
+        let writer = self.writer()?;
+        writer.wait_for_room()?;
+        let prepared = prepare(batch, writer.durability())?;
+        writer.call(|reply| Command::Write(prepared, reply))
+    }
+
+    /// Changes the catalog.
+    pub fn change_catalog(&self, change: CatalogChange) -> Result<Commit> {
+        self.writer()?.call(|reply| Command::Catalog(change, reply))
+    }
+
+    /// Starts a bulk load of new rows into a table: they go into segments, beside
+    /// the log, and appear in one commit.
+    pub fn bulk_load(&self, table: TableId) -> Result<BulkLoad> {
+        let writer = self.writer()?;
+        let began = self.inner.shared.pin();
+        let def = match began.1.tables.get(&table) {
+            Some(table) => Arc::clone(&table.def),
+            None => return Err(Error::NotFound { what: format!("table {table}") }),
+        };
+        Ok(BulkLoad::new(Arc::clone(writer), def, None, began))
+    }
+
+    /// Like [`Self::bulk_load`] into a table that the same commit creates.
+    pub fn bulk_create(&self, table: NewTable) -> Result<BulkLoad> {
+        let writer = self.writer()?;
+        let id = writer.call(Command::ReserveId)?;
+        let began = self.inner.shared.pin();
+        let mut def = (*began.1.catalog).clone().new_table(&table)?;
+        def.id = TableId(id);
+        Ok(BulkLoad::new(Arc::clone(writer), Arc::new(def), Some(table), began))
+    }
+
+    /// Flushes the memtables of one table, or of all.
+    pub fn flush(&self, table: Option<TableId>) -> Result<()> {
+        let writer = self.writer()?;
+        for id in self.tables_or_all(table) {
+            writer.flush(id)?;
+        }
+        writer.collect()
+    }
+
+    /// Merges small segments of one table, or of all, until nothing is left to merge.
+    pub fn compact(&self, table: Option<TableId>) -> Result<()> {
+        let writer = self.writer()?;
+        for id in self.tables_or_all(table) {
+            while writer.compact_once(id, true)? {}
+        }
+        writer.collect()
+    }
+
+    /// Reads everything and checks it.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        verify::verify(self.inner.vfs.as_ref(), &self.snapshot()?)
+    }
+
+    /// Whether it was opened for reading only.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.inner.role, Role::Reader(_))
+    }
+
+    /// Sizes per table.
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        let (pin, state) = self.pinned()?;
+        let horizon = self.inner.shared.horizon();
+        inspect::tables(&state, pin.seq, horizon, self.inner.segment_rows)
+    }
+
+    /// Every segment.
+    pub fn segments(&self) -> Result<Vec<SegmentInfo>> {
+        let (pin, state) = self.pinned()?;
+        Ok(inspect::segments(&state, pin.seq))
+    }
+
+    /// Every memtable.
+    pub fn memtables(&self) -> Result<Vec<MemtableInfo>> {
+        Ok(inspect::memtables(&self.pinned()?.1))
+    }
+
+    /// Flushes, compactions and collections, the newest first.
+    pub fn jobs(&self) -> Vec<JobInfo> {
+        match &self.inner.role {
+            Role::Writer(writer) => writer.jobs(),
+            Role::Reader(_) => Vec::new(),
+        }
+    }
+
+    /// Stops background work, makes the log durable and gives the lock back. Other
+    /// clones of the handle can read on, but no longer write.
+    pub fn close(&self) -> Result<()> {
+        match &self.inner.role {
+            Role::Writer(writer) => writer.close(),
+            Role::Reader(_) => Ok(()),
+        }
+    }
+
+    fn writer(&self) -> Result<&Arc<Writer>> {
+        match &self.inner.role {
+            Role::Writer(writer) => Ok(writer),
+            Role::Reader(_) => Err(Error::ReadOnly),
+        }
+    }
+
+    fn pinned(&self) -> Result<(crate::state::Pin, Arc<State>)> {
+        if let Role::Reader(follower) = &self.inner.role {
+            follower.catch_up()?;
+        }
+        Ok(self.inner.shared.pin())
+    }
+
+    fn tables_or_all(&self, table: Option<TableId>) -> Vec<TableId> {
+        match table {
+            Some(id) => vec![id],
+            None => self.inner.shared.current().tables.keys().copied().collect(),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Role::Writer(writer) = &self.role
+            && let Err(error) = writer.close()
+        {
+            tracing::error!(%error, "the database did not close cleanly; its log will be replayed");
+        }
+    }
+}
+
+/// Sends a command and waits for its answer.
+pub(crate) fn ask<T>(
+    send: impl FnOnce(Command) -> bool,
+    command: impl FnOnce(crate::commit::Reply<T>) -> Command,
+) -> Result<T> {
+    let closed = || Error::Stopped("the database is closed".into());
+    let (reply, answer) = sync_channel(1);
+    if !send(command(reply)) {
+        return Err(closed());
+    }
+    answer.recv().map_err(|_| closed())?
+}

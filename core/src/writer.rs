@@ -1,0 +1,336 @@
+//! The writing side of a store: opening, the two threads, and work on files.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::catalog::TableId;
+use crate::clock::new_ulid;
+use crate::collect;
+use crate::commit::{Command, CommitThread, FlushCommit, Reply, Seed};
+use crate::compaction;
+use crate::flush::write_memtable;
+use crate::inspect::JobInfo;
+use crate::jobs::{Jobs, Work};
+use crate::lock::WriterLock;
+use crate::log::LogWriter;
+use crate::manifest::{self, ManifestLog};
+use crate::pressure::Pressure;
+use crate::recovery::{self, Recovered};
+use crate::segment::WriteContext;
+use crate::state::Shared;
+use crate::store::{Environment, Options, ask};
+use crate::vfs::Vfs;
+use crate::write::Durability;
+use crate::{Error, Result};
+
+/// How often the maintenance thread looks for something to compact or delete.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// See the module's documentation.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    context: WriteContext,
+    options: Options,
+    pressure: Arc<Pressure>,
+    jobs: Jobs,
+    commands: Mutex<Option<Sender<Command>>>,
+    /// One flush or compaction of files at a time.
+    files: Mutex<()>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Opens or makes the database for writing: lock, manifest, log, threads.
+    pub(crate) fn open(environment: Environment, options: Options) -> Result<Arc<Self>> {
+        let Environment { vfs, clock, rng } = environment;
+        if !manifest_exists(vfs.as_ref())? {
+            check_new_folder(vfs.as_ref(), &options)?;
+            for dir in ["", "manifest", "wal", "t"] {
+                vfs.create_dir_all(dir).map_err(|source| Error::Io { path: dir.into(), source })?;
+            }
+        }
+        let lock = WriterLock::take(vfs.as_ref())?;
+        let mut context = WriteContext {
+            vfs: Arc::clone(&vfs),
+            store_id: 0,
+            writer_epoch: 1,
+            clock: Arc::clone(&clock),
+            rng: Arc::clone(&rng),
+        };
+        let found = match manifest::load(vfs.as_ref())? {
+            Some(found) => found,
+            None => {
+                context.store_id = new_ulid(clock.as_ref(), rng.as_ref());
+                manifest::create(&context)?
+            }
+        };
+        let Recovered { state, last_seq, log_files, end, store_id } =
+            recovery::recover(&vfs, &found, true, None)?;
+        collect::delete_orphans(vfs.as_ref(), &found)?;
+        context.store_id = store_id;
+        context.writer_epoch = found.writer_epoch + 1;
+
+        // The first edit of an opening carries the new epoch: a writer that was
+        // thought dead finds its next version taken, and stops.
+        let mut manifest = ManifestLog::new(context.clone(), found);
+        let version = manifest.commit(last_seq, Vec::new())?;
+        let state = crate::state::State { manifest_version: version, ..state };
+        let first_seq = end.map_or(0, |at| at.first_seq + 1).max(last_seq + 1);
+        let log = LogWriter::create(Arc::clone(&vfs), context.identity(), first_seq)?;
+        let (first, offset) = log.durable_position();
+        lock.publish_position(first, offset)
+            .map_err(|source| Error::Io { path: "LOCK".into(), source })?;
+
+        let shared = Arc::new(Shared::new(state, last_seq));
+        let pressure = Arc::new(Pressure::new(options.memtable_bytes));
+        let (sender, receiver) = channel();
+        let thread = CommitThread::new(Seed {
+            shared: Arc::clone(&shared),
+            context: context.clone(),
+            manifest,
+            log,
+            log_files,
+            last_seq,
+            lock,
+            pressure: Arc::clone(&pressure),
+            sync_interval: options.sync_interval,
+        });
+        let commit = spawn("sheaf-commit", move || thread.run(&receiver))?;
+        let background = options.background;
+        let writer = Arc::new(Self {
+            shared,
+            context,
+            options,
+            pressure,
+            jobs: Jobs::new(clock),
+            commands: Mutex::new(Some(sender)),
+            files: Mutex::new(()),
+            threads: Mutex::new(vec![commit]),
+        });
+        if background {
+            let weak = Arc::downgrade(&writer);
+            let pressure = Arc::clone(&writer.pressure);
+            let maintenance = spawn("sheaf-maintain", move || {
+                while let Ok(table) = pressure.next_flush(IDLE) {
+                    let Some(writer) = weak.upgrade() else { break };
+                    writer.maintain(table);
+                }
+            })?;
+            writer.threads.lock().push(maintenance);
+        }
+        Ok(writer)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn context(&self) -> &WriteContext {
+        &self.context
+    }
+
+    pub(crate) fn segment_rows(&self) -> usize {
+        self.options.segment_rows
+    }
+
+    pub(crate) fn durability(&self) -> Durability {
+        self.options.durability
+    }
+
+    pub(crate) fn jobs(&self) -> Vec<JobInfo> {
+        self.jobs.list()
+    }
+
+    /// Blocks while memtables are far too large. Without a background thread the
+    /// caller itself makes room.
+    pub(crate) fn wait_for_room(&self) -> Result<()> {
+        if !self.options.background {
+            while let Ok(Some(table)) = self.pressure.next_flush(Duration::ZERO) {
+                self.flush(table)?;
+            }
+        }
+        self.pressure.wait_for_room()
+    }
+
+    /// Asks the commit thread and waits for its answer.
+    pub(crate) fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
+        let sender = self.commands.lock().clone();
+        ask(|c| sender.is_some_and(|s| s.send(c).is_ok()), command)
+    }
+
+    /// Flushes everything that the memtables of a table hold now.
+    pub(crate) fn flush(&self, table: TableId) -> Result<()> {
+        let _one_at_a_time = self.files.lock();
+        let memtables = self.call(|reply| Command::Rotate(table, reply))?;
+        if memtables.is_empty() {
+            return self.flush_deletes(table);
+        }
+        for memtable in memtables {
+            self.jobs.run("flush", Some(table), || {
+                let horizon = self.shared.horizon();
+                let state = self.shared.current();
+                let Some(current) = state.tables.get(&table) else { return Ok(Work::default()) };
+                let mut segments = Vec::new();
+                let written = write_memtable(
+                    &self.context,
+                    &current.def,
+                    &memtable,
+                    horizon,
+                    self.options.segment_rows,
+                    &mut segments,
+                );
+                if let Err(error) = written {
+                    // Outputs are ours to remove (I5).
+                    for path in segments.iter().flat_map(|s| s.meta.paths(table)) {
+                        let _ = self.context.vfs.delete(&path);
+                    }
+                    return Err(error);
+                }
+                let work = Work {
+                    rows_in: memtable.rows(),
+                    rows_out: segments.iter().map(|s| s.meta.rows).sum(),
+                    bytes_out: segments.iter().map(|s| s.meta.bytes + s.meta.key_bytes).sum(),
+                };
+                let flush = FlushCommit { table, memtable: Some(memtable.clone()), segments };
+                self.call(|reply| Command::Flushed(flush, reply))?;
+                Ok(work)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Makes deletions of a table without memtable rows durable outside the log.
+    fn flush_deletes(&self, table: TableId) -> Result<()> {
+        let state = self.shared.current();
+        let Some(current) = state.tables.get(&table) else { return Ok(()) };
+        let seq = self.shared.visible();
+        let changed = current
+            .segments
+            .iter()
+            .any(|s| s.deletes.entries_until(seq) != s.deletes_file().map_or(0, |d| d.rows));
+        if changed || current.flushed_seq < seq {
+            let flush = FlushCommit { table, memtable: None, segments: Vec::new() };
+            self.call(|reply| Command::Flushed(flush, reply))?;
+        }
+        Ok(())
+    }
+
+    /// Does one merge; false when there was nothing to do.
+    pub(crate) fn compact_once(&self, table: TableId, thorough: bool) -> Result<bool> {
+        let _one_at_a_time = self.files.lock();
+        let state = self.shared.current();
+        let Some(current) = state.tables.get(&table) else { return Ok(false) };
+        let horizon = self.shared.horizon();
+        let rows = self.options.segment_rows;
+        let Some(inputs) = compaction::pick(current, horizon, rows, thorough) else {
+            return Ok(false);
+        };
+        let mut done = false;
+        self.jobs.run("compact", Some(table), || {
+            let rows_in = inputs.iter().map(|s| s.meta.rows).sum();
+            let merged = compaction::merge(&self.context, current, inputs, horizon)?;
+            let output = merged.output.as_ref();
+            let work = Work {
+                rows_in,
+                rows_out: output.map_or(0, |m| m.rows),
+                bytes_out: output.map_or(0, |m| m.bytes + m.key_bytes),
+            };
+            done = self.call(|reply| Command::Compacted(merged, reply))?;
+            Ok(work)
+        })?;
+        Ok(done)
+    }
+
+    /// Deletes what nobody needs.
+    pub(crate) fn collect(&self) -> Result<()> {
+        self.call(Command::Collect)
+    }
+
+    /// One turn of the maintenance thread: the flush that is wanted, or else a merge.
+    fn maintain(&self, table: Option<TableId>) {
+        let result = match table {
+            Some(table) => self.flush(table).map(|()| self.pressure.recovered()),
+            None => self.compact_anything(),
+        };
+        if let Err(error) = result.and_then(|()| self.collect()) {
+            tracing::warn!(%error, "background work failed");
+            if table.is_some() {
+                self.pressure.fail(&error.to_string());
+            }
+        }
+    }
+
+    fn compact_anything(&self) -> Result<()> {
+        let tables: Vec<TableId> = self.shared.current().tables.keys().copied().collect();
+        for table in tables {
+            if self.compact_once(table, false)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the log durable and stops both threads. Calling it again does nothing.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.pressure.close();
+        let result = match self.commands.lock().take() {
+            Some(sender) => ask(|c| sender.send(c).is_ok(), Command::Close),
+            None => Ok(()),
+        };
+        let me = std::thread::current().id();
+        for thread in self.threads.lock().drain(..) {
+            // The maintenance thread may hold the last handle for a moment.
+            if thread.thread().id() != me && thread.join().is_err() {
+                return Err(Error::Stopped("a thread of the store panicked".into()));
+            }
+        }
+        result
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|source| Error::Io { path: name.to_owned(), source })
+}
+
+fn manifest_exists(vfs: &dyn Vfs) -> Result<bool> {
+    let names = vfs
+        .list("manifest")
+        .map_err(|source| Error::Io { path: "manifest".into(), source })?;
+    Ok(names.iter().any(|n| n.ends_with(".edit") || n.ends_with(".ckpt")))
+}
+
+/// A folder becomes a database only when it is empty, or holds what an opening that
+/// was cut short left.
+fn check_new_folder(vfs: &dyn Vfs, options: &Options) -> Result<()> {
+    let names = vfs.list("").map_err(|source| Error::Io { path: ".".into(), source })?;
+    let ours = ["LOCK", "manifest", "wal", "t", "readers"];
+    if let Some(other) = names.iter().find(|n| !ours.contains(&n.as_str())) {
+        return Err(Error::Incompatible(format!(
+            "the folder is not a Sheaf database: it has no manifest, and holds \"{other}\"; \
+             choose an empty folder"
+        )));
+    }
+    if names.iter().any(|n| n == "wal") && !vfs.list("wal").unwrap_or_default().is_empty() {
+        return Err(Error::Incompatible(
+            "the folder has a log but no manifest: the manifest folder was lost; restore it".into(),
+        ));
+    }
+    if options.create {
+        Ok(())
+    } else {
+        Err(Error::Incompatible("the folder is not a Sheaf database: it has no manifest".into()))
+    }
+}

@@ -1,0 +1,211 @@
+//! Random operations against a map: every snapshot ever taken stays what it was.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use sheaf_core::vfs::MemoryVfs;
+use sheaf_core::{OnConflict, Snapshot};
+
+use crate::support::{
+    assert_verified, create, delete, delete_rows, get, insert, open, pairs, put, rowids, scan,
+};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(Vec<(i64, u8)>),
+    Insert(i64, u8),
+    Skip(Vec<(i64, u8)>),
+    Delete(Vec<i64>),
+    Bulk(Vec<i64>),
+    Flush,
+    Compact,
+    Snapshot,
+    Forget,
+    PowerCut,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = 0..24_i64;
+    prop_oneof![
+        6 => prop::collection::vec((key.clone(), any::<u8>()), 1..6).prop_map(Step::Put),
+        2 => (key.clone(), any::<u8>()).prop_map(|(k, v)| Step::Insert(k, v)),
+        2 => prop::collection::vec((key.clone(), any::<u8>()), 1..4).prop_map(Step::Skip),
+        4 => prop::collection::vec(key.clone(), 1..5).prop_map(Step::Delete),
+        2 => prop::collection::vec(key, 1..9).prop_map(Step::Bulk),
+        4 => Just(Step::Flush),
+        2 => Just(Step::Compact),
+        3 => Just(Step::Snapshot),
+        1 => Just(Step::Forget),
+        2 => Just(Step::PowerCut),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+type Model = BTreeMap<i64, String>;
+
+fn listed(model: &Model) -> Vec<(i64, String)> {
+    model.iter().map(|(k, v)| (*k, v.clone())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_keyed_table_is_a_map_at_every_snapshot(steps in prop::collection::vec(step(), 1..60)) {
+        let mut vfs = MemoryVfs::new();
+        let mut store = open(&vfs, 1);
+        let t = create(&store, pairs("t", true));
+        let mut model = Model::new();
+        let mut held: Vec<(Snapshot, Model)> = Vec::new();
+        for (i, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Put(values) => {
+                    let texts: Vec<(i64, String)> =
+                        values.iter().map(|(k, v)| (*k, format!("v{v}-{i}"))).collect();
+                    let rows: Vec<(i64, &str)> =
+                        texts.iter().map(|(k, v)| (*k, v.as_str())).collect();
+                    put(&store, &t, &rows);
+                    model.extend(texts);
+                }
+                Step::Insert(k, v) => {
+                    let value = format!("v{v}-{i}");
+                    let done = insert(&store, &t, &[(k, &value)], OnConflict::Fail).is_ok();
+                    prop_assert_eq!(done, !model.contains_key(&k));
+                    model.entry(k).or_insert(value);
+                }
+                Step::Skip(values) => {
+                    let texts: Vec<(i64, String)> =
+                        values.iter().map(|(k, v)| (*k, format!("v{v}-{i}"))).collect();
+                    let rows: Vec<(i64, &str)> =
+                        texts.iter().map(|(k, v)| (*k, v.as_str())).collect();
+                    insert(&store, &t, &rows, OnConflict::Skip).unwrap();
+                    for (k, v) in texts {
+                        model.entry(k).or_insert(v);
+                    }
+                }
+                Step::Delete(keys) => {
+                    delete(&store, &t, &keys);
+                    model.retain(|k, _| !keys.contains(k));
+                }
+                Step::Bulk(mut keys) => {
+                    keys.sort_unstable();
+                    keys.dedup();
+                    let value = format!("bulk-{i}");
+                    let rows: Vec<(i64, &str)> = keys.iter().map(|k| (*k, value.as_str())).collect();
+                    let mut load = store.bulk_load(t.id).unwrap();
+                    load.push(crate::support::rows(&t, &rows)).unwrap();
+                    let done = load.finish().is_ok();
+                    prop_assert_eq!(done, keys.iter().all(|k| !model.contains_key(k)));
+                    if done {
+                        model.extend(keys.iter().map(|k| (*k, value.clone())));
+                    }
+                }
+                Step::Flush => store.flush(None).unwrap(),
+                Step::Compact => store.compact(None).unwrap(),
+                Step::Snapshot => held.push((store.snapshot().unwrap(), model.clone())),
+                Step::Forget => {
+                    held.pop();
+                }
+                Step::PowerCut => {
+                    vfs = vfs.power_cut();
+                    held.clear();
+                    store = open(&vfs, i as u64 + 2);
+                    assert_verified(&store);
+                }
+                Step::Reopen => {
+                    held.clear();
+                    store.close().unwrap();
+                    drop(store);
+                    store = open(&vfs, i as u64 + 2);
+                }
+            }
+            let now = store.snapshot().unwrap();
+            prop_assert_eq!(scan(&now, &t), listed(&model), "after step {}", i);
+            for (snapshot, then) in &held {
+                prop_assert_eq!(scan(snapshot, &t), listed(then), "held, after step {}", i);
+                for k in 0..24 {
+                    prop_assert_eq!(get(snapshot, &t, k), then.get(&k).cloned());
+                }
+            }
+        }
+        for k in 0..24 {
+            prop_assert_eq!(get(&store.snapshot().unwrap(), &t, k), model.get(&k).cloned());
+        }
+        store.compact(None).unwrap();
+        prop_assert_eq!(scan(&store.snapshot().unwrap(), &t), listed(&model));
+        assert_verified(&store);
+    }
+
+    #[test]
+    fn an_append_table_keeps_rows_by_id(steps in prop::collection::vec(step(), 1..60)) {
+        let mut vfs = MemoryVfs::new();
+        let mut store = open(&vfs, 1);
+        let t = create(&store, pairs("log", false));
+        // Row id to key.
+        let mut model: BTreeMap<u64, i64> = BTreeMap::new();
+        let mut held: Vec<(Snapshot, BTreeMap<u64, i64>)> = Vec::new();
+        for (i, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Put(values) | Step::Skip(values) => {
+                    let rows: Vec<(i64, &str)> = values.iter().map(|(k, _)| (*k, "x")).collect();
+                    put(&store, &t, &rows);
+                }
+                Step::Insert(k, _) => {
+                    put(&store, &t, &[(k, "x")]);
+                }
+                Step::Bulk(keys) => {
+                    let rows: Vec<(i64, &str)> = keys.iter().map(|k| (*k, "bulk")).collect();
+                    let mut load = store.bulk_load(t.id).unwrap();
+                    load.push(crate::support::rows(&t, &rows)).unwrap();
+                    load.finish().unwrap();
+                }
+                Step::Delete(keys) => {
+                    let ids: Vec<u64> = model
+                        .iter()
+                        .filter(|(_, k)| keys.contains(k))
+                        .map(|(id, _)| *id)
+                        .collect();
+                    let commit = delete_rows(&store, &t, ids.clone());
+                    prop_assert_eq!(commit.deleted, ids.len() as u64);
+                    model.retain(|id, _| !ids.contains(id));
+                }
+                Step::Flush => store.flush(None).unwrap(),
+                Step::Compact => store.compact(None).unwrap(),
+                Step::Snapshot => held.push((store.snapshot().unwrap(), model.clone())),
+                Step::Forget => {
+                    held.pop();
+                }
+                Step::PowerCut => {
+                    vfs = vfs.power_cut();
+                    held.clear();
+                    store = open(&vfs, i as u64 + 2);
+                    assert_verified(&store);
+                }
+                Step::Reopen => {
+                    held.clear();
+                    store.close().unwrap();
+                    drop(store);
+                    store = open(&vfs, i as u64 + 2);
+                }
+            }
+            let now: BTreeMap<u64, i64> =
+                rowids(&store.snapshot().unwrap(), &t).into_iter().collect();
+            // New rows have ids that were never used before.
+            for (id, key) in &now {
+                if let Some(before) = model.get(id) {
+                    prop_assert_eq!(before, key);
+                }
+            }
+            for id in model.keys() {
+                prop_assert!(now.contains_key(id), "row {} is gone after step {}", id, i);
+            }
+            model = now;
+            for (snapshot, then) in &held {
+                let seen: BTreeMap<u64, i64> = rowids(snapshot, &t).into_iter().collect();
+                prop_assert_eq!(&seen, then);
+            }
+        }
+        assert_verified(&store);
+    }
+}

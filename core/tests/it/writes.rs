@@ -1,0 +1,179 @@
+//! Inserts, upserts, deletes, conflicts.
+
+use std::sync::Arc;
+
+use sheaf_core::vfs::MemoryVfs;
+use sheaf_core::{Error, OnConflict, Write, WriteBatch};
+
+use crate::support::{
+    create, def, delete, delete_rows, get, insert, keys, open, pairs, put, rowids, rows, scan,
+};
+
+#[test]
+fn a_duplicate_key_fails_the_whole_batch_and_names_the_key() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    put(&store, &t, &[(1, "a")]);
+    let error = insert(&store, &t, &[(2, "b"), (1, "c")], OnConflict::Fail).unwrap_err();
+    assert_eq!(error.to_string(), "duplicate key ((k)=(1)) in table \"t\"");
+    let error = insert(&store, &t, &[(3, "b"), (3, "c")], OnConflict::Fail).unwrap_err();
+    assert!(matches!(error, Error::DuplicateKey { .. }));
+    assert_eq!(scan(&store.snapshot().unwrap(), &t), [(1, "a".into())]);
+}
+
+#[test]
+fn skip_leaves_the_old_row_and_replace_takes_its_place() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    put(&store, &t, &[(1, "a")]);
+    let commit = insert(&store, &t, &[(1, "x"), (2, "b"), (2, "y")], OnConflict::Skip).unwrap();
+    assert_eq!((commit.inserted, commit.skipped), (1, 1));
+    let commit = put(&store, &t, &[(2, "b2"), (3, "c")]);
+    assert_eq!((commit.inserted, commit.replaced), (2, 1));
+    let now = scan(&store.snapshot().unwrap(), &t);
+    assert_eq!(now, [(1, "a".into()), (2, "b2".into()), (3, "c".into())]);
+}
+
+#[test]
+fn keys_are_found_across_flush_and_compaction() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    for round in 0..5 {
+        put(&store, &t, &[(round, "new"), (100, "shared"), (round - 1, "again")]);
+        store.flush(None).unwrap();
+    }
+    delete(&store, &t, &[0, 77]);
+    let before = scan(&store.snapshot().unwrap(), &t);
+    assert_eq!(before.len(), 6);
+    store.compact(None).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(scan(&snapshot, &t), before);
+    assert_eq!(store.segments().unwrap().len(), 1);
+    assert_eq!(get(&snapshot, &t, 100).as_deref(), Some("shared"));
+    assert_eq!(get(&snapshot, &t, 0), None);
+}
+
+#[test]
+fn an_older_snapshot_keeps_what_it_saw() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    put(&store, &t, &[(1, "a"), (2, "b")]);
+    let in_memtable = store.snapshot().unwrap();
+    put(&store, &t, &[(1, "a2")]);
+    store.flush(None).unwrap();
+    let in_segment = store.snapshot().unwrap();
+    delete(&store, &t, &[1, 2]);
+    store.flush(None).unwrap();
+    store.compact(None).unwrap();
+    assert_eq!(scan(&in_memtable, &t), [(1, "a".into()), (2, "b".into())]);
+    assert_eq!(get(&in_memtable, &t, 1).as_deref(), Some("a"));
+    assert_eq!(scan(&in_segment, &t), [(1, "a2".into()), (2, "b".into())]);
+    assert_eq!(scan(&store.snapshot().unwrap(), &t), []);
+}
+
+#[test]
+fn a_change_since_the_read_is_a_conflict() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    put(&store, &t, &[(1, "a"), (2, "b")]);
+    let read = store.snapshot().unwrap();
+    put(&store, &t, &[(1, "other")]);
+    delete(&store, &t, &[2]);
+    for key in [1, 2] {
+        let write = Write::Insert {
+            table: Arc::clone(&t),
+            rows: rows(&t, &[(key, "mine")]),
+            on_conflict: OnConflict::Replace,
+        };
+        let batch =
+            WriteBatch { writes: vec![write], read_at: Some(read.seq()), durability: None };
+        assert!(matches!(store.commit(batch), Err(Error::Conflict { .. })), "key {key}");
+    }
+}
+
+#[test]
+fn a_batch_sees_its_own_earlier_writes() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    put(&store, &t, &[(1, "a")]);
+    let moved = WriteBatch {
+        writes: vec![
+            Write::DeleteKeys { table: Arc::clone(&t), keys: keys(&t, &[1]) },
+            Write::Insert {
+                table: Arc::clone(&t),
+                rows: rows(&t, &[(1, "b"), (2, "c")]),
+                on_conflict: OnConflict::Fail,
+            },
+            Write::DeleteKeys { table: Arc::clone(&t), keys: keys(&t, &[2]) },
+        ],
+        ..WriteBatch::default()
+    };
+    store.commit(moved).unwrap();
+    assert_eq!(scan(&store.snapshot().unwrap(), &t), [(1, "b".into())]);
+}
+
+#[test]
+fn append_rows_keep_their_ids_and_are_deleted_by_them() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("log", false));
+    for i in 0..200 {
+        put(&store, &t, &[(i, "x")]);
+    }
+    let ids = rowids(&store.snapshot().unwrap(), &t);
+    assert_eq!(ids.len(), 200);
+    delete_rows(&store, &t, vec![ids[3].0, ids[150].0]);
+    store.flush(None).unwrap();
+    delete_rows(&store, &t, vec![ids[4].0]);
+    store.flush(None).unwrap();
+    put(&store, &t, &[(1000, "y")]);
+    store.flush(None).unwrap();
+    store.compact(None).unwrap();
+    let mut left: Vec<(u64, i64)> =
+        ids.iter().copied().filter(|(_, k)| ![3, 150, 4].contains(k)).collect();
+    left.push((ids[199].0 + 1, 1000));
+    assert_eq!(rowids(&store.snapshot().unwrap(), &t), left);
+}
+
+#[test]
+fn a_bulk_load_is_one_commit_and_refuses_known_keys() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    put(&store, &t, &[(5, "old")]);
+    let mut load = store.bulk_load(t.id).unwrap();
+    for start in (10..310).step_by(100) {
+        let values: Vec<(i64, &str)> = (start..start + 100).map(|k| (k, "bulk")).collect();
+        load.push(rows(&t, &values)).unwrap();
+    }
+    assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 1);
+    let commit = load.finish().unwrap();
+    assert_eq!(commit.inserted, 300);
+    assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 301);
+
+    for duplicate in [5, 42] {
+        let mut load = store.bulk_load(t.id).unwrap();
+        load.push(rows(&t, &[(900, "n"), (duplicate, "n")])).unwrap();
+        assert!(matches!(load.finish(), Err(Error::DuplicateKey { .. })));
+    }
+    let mut load = store.bulk_load(t.id).unwrap();
+    load.push(rows(&t, &[(901, "n")])).unwrap();
+    put(&store, &t, &[(901, "first")]);
+    assert!(matches!(load.finish(), Err(Error::DuplicateKey { .. })));
+    let mut load = store.bulk_load(t.id).unwrap();
+    load.push(rows(&t, &[(902, "n"), (902, "m")])).unwrap();
+    assert!(matches!(load.finish(), Err(Error::DuplicateKey { .. })));
+    assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 302);
+}
+
+#[test]
+fn a_table_can_be_made_and_filled_in_one_commit() {
+    let store = open(&MemoryVfs::new(), 1);
+    let mut load = store.bulk_create(pairs("made", false)).unwrap();
+    let made = Arc::clone(load.def());
+    load.push(rows(&made, &[(1, "a"), (2, "b")])).unwrap();
+    assert!(store.snapshot().unwrap().catalog().tables.is_empty());
+    load.finish().unwrap();
+    let made = def(&store, "made");
+    assert_eq!(scan(&store.snapshot().unwrap(), &made).len(), 2);
+    let other = create(&store, pairs("other", true));
+    assert_ne!(other.id, made.id);
+}

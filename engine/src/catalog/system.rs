@@ -1,0 +1,139 @@
+//! The schema `sheaf`: what the store tells about tables, segments, memtables, jobs
+//! and settings, by name instead of by id.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use sheaf_core::catalog::{Catalog, TableDef, TableId};
+use sheaf_core::partition::BucketWidth;
+
+use super::PinnedCatalog;
+use super::rows::{Column, booleans, counts, instants, numbers, table as rows, texts};
+use crate::error::Result;
+
+pub(super) const NAMES: [&str; 5] = ["tables", "segments", "memtables", "jobs", "settings"];
+
+pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    match name {
+        "tables" => tables(catalog),
+        "segments" => segments(catalog),
+        "memtables" => memtables(catalog),
+        "jobs" => jobs(catalog),
+        "settings" => settings(catalog),
+        _ => Ok(None),
+    }
+}
+
+/// Schema and name of a table, as two columns. A table that is dropped meanwhile
+/// has none.
+fn names<'a>(catalog: &'a Catalog, ids: impl Iterator<Item = Option<TableId>>) -> [Column; 2] {
+    let defs: Vec<Option<&'a TableDef>> =
+        ids.map(|id| id.and_then(|id| catalog.tables.get(&id)).map(Arc::as_ref)).collect();
+    let schema_of = |def: &TableDef| catalog.schemas.get(&def.schema).map(|s| s.name.as_str());
+    [
+        ("table_schema", texts(defs.iter().map(|def| def.and_then(schema_of)))),
+        ("table_name", texts(defs.iter().map(|def| def.map(|d| d.name.as_str())))),
+    ]
+}
+
+/// Names of columns in a list, NULL when there are none.
+fn columns_of(def: &TableDef, ids: &[sheaf_core::catalog::ColumnId]) -> Option<String> {
+    let names: Vec<&str> = ids.iter().filter_map(|id| def.column(*id)).map(|c| c.name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn partition_of(def: &TableDef) -> Option<String> {
+    let partition = def.partition.as_ref()?;
+    let column = &def.column(partition.column)?.name;
+    let width = match partition.width {
+        BucketWidth::Months(months) => format!("{months} months"),
+        BucketWidth::Micros(micros) => match (micros % 86_400_000_000, micros % 1_000_000) {
+            (0, _) => format!("{} days", micros / 86_400_000_000),
+            (_, 0) => format!("{} seconds", micros / 1_000_000),
+            _ => format!("{micros} microseconds"),
+        },
+    };
+    Some(format!("time_bucket('{width}', {column})"))
+}
+
+fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let mut infos = catalog.store.tables()?;
+    infos.retain(|info| catalog.names().tables.contains_key(&info.table));
+    let def = |id: &TableId| catalog.names().tables.get(id);
+    let [schema, name] = names(catalog.names(), infos.iter().map(|i| Some(i.table)));
+    rows(vec![
+        schema,
+        name,
+        ("kind", texts(infos.iter().map(|i| def(&i.table).map(|d| if d.is_keyed() { "keyed" } else { "append" })))),
+        ("primary_key", texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.primary_key))))),
+        ("partition_by", texts(infos.iter().map(|i| def(&i.table).and_then(|d| partition_of(d))))),
+        ("cluster_by", texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.cluster_by))))),
+        ("format", texts(infos.iter().map(|i| def(&i.table).map(|d| format!("{:?}", d.encoding).to_lowercase())))),
+        ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
+        ("segments", counts(infos.iter().map(|i| Some(i.segments)))),
+        ("disk_bytes", counts(infos.iter().map(|i| Some(i.disk_bytes)))),
+        ("memtable_rows", counts(infos.iter().map(|i| Some(i.memtable_rows)))),
+        ("memtable_bytes", counts(infos.iter().map(|i| Some(i.memtable_bytes)))),
+        ("deleted_rows", counts(infos.iter().map(|i| Some(i.deleted_rows)))),
+        ("compaction_debt_rows", counts(infos.iter().map(|i| Some(i.compaction_debt_rows)))),
+    ])
+}
+
+fn segments(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let infos = catalog.store.segments()?;
+    let [schema, name] = names(catalog.names(), infos.iter().map(|i| Some(i.table)));
+    rows(vec![
+        schema,
+        name,
+        ("path", texts(infos.iter().map(|i| Some(&i.path)))),
+        ("bucket_start", instants(infos.iter().map(|i| i.bucket_start))),
+        ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
+        ("deleted_rows", counts(infos.iter().map(|i| Some(i.deleted_rows)))),
+        ("bytes", counts(infos.iter().map(|i| Some(i.bytes)))),
+        ("min_seq", counts(infos.iter().map(|i| Some(i.min_seq)))),
+        ("max_seq", counts(infos.iter().map(|i| Some(i.max_seq)))),
+        ("level", numbers(infos.iter().map(|i| i32::try_from(i.level).unwrap_or(i32::MAX)))),
+        ("format", texts(infos.iter().map(|i| Some(i.encoding)))),
+    ])
+}
+
+fn memtables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let infos = catalog.store.memtables()?;
+    let [schema, name] = names(catalog.names(), infos.iter().map(|i| Some(i.table)));
+    rows(vec![
+        schema,
+        name,
+        ("kind", texts(infos.iter().map(|i| Some(i.kind)))),
+        ("active", booleans(infos.iter().map(|i| i.active))),
+        ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
+        ("bytes", counts(infos.iter().map(|i| Some(i.bytes)))),
+        ("min_seq", counts(infos.iter().map(|i| Some(i.min_seq)))),
+        ("max_seq", counts(infos.iter().map(|i| Some(i.max_seq)))),
+    ])
+}
+
+fn jobs(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let infos = catalog.store.jobs();
+    let [schema, name] = names(catalog.names(), infos.iter().map(|i| i.table));
+    rows(vec![
+        ("job", counts(infos.iter().map(|i| Some(i.id)))),
+        ("kind", texts(infos.iter().map(|i| Some(i.kind)))),
+        schema,
+        name,
+        ("started", instants(infos.iter().map(|i| Some(i.started_us)))),
+        ("duration_us", counts(infos.iter().map(|i| i.duration_us))),
+        ("rows_in", counts(infos.iter().map(|i| Some(i.rows_in)))),
+        ("rows_out", counts(infos.iter().map(|i| Some(i.rows_out)))),
+        ("bytes_out", counts(infos.iter().map(|i| Some(i.bytes_out)))),
+        ("error", texts(infos.iter().map(|i| i.error.as_deref()))),
+    ])
+}
+
+fn settings(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let settings = catalog.settings.list(catalog.state.config_options());
+    rows(vec![
+        ("name", texts(settings.iter().map(|s| Some(&s.name)))),
+        ("value", texts(settings.iter().map(|s| s.value.as_ref()))),
+        ("description", texts(settings.iter().map(|s| Some(&s.description)))),
+    ])
+}

@@ -1,0 +1,193 @@
+//! CREATE TABLE.
+
+use std::collections::BTreeMap;
+
+use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
+use datafusion::sql::sqlparser::ast::{
+    CreateTable, CreateTableOptions, Expr, IndexColumn, ObjectName, SqlOption, TableConstraint, Value, WrappedCollection,
+};
+use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable};
+use sheaf_formats::segment::Encoding;
+
+use super::column::{self, plain_key, unsupported_constraint};
+use super::partition;
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Context, Output};
+use crate::sql::{fold, position_of};
+
+pub(super) fn run(context: &Context, table: &CreateTable) -> Result<Output> {
+    check_clauses(table)?;
+    if is_there(context, table)? {
+        return Ok(Output::done("CREATE TABLE"));
+    }
+    let mut columns = Vec::with_capacity(table.columns.len());
+    let mut keys: Vec<Vec<String>> = Vec::new();
+    for definition in &table.columns {
+        let written = column::read(context, definition)?;
+        if written.primary_key {
+            keys.push(vec![written.column.name.clone()]);
+        }
+        columns.push(written.column);
+    }
+    let new = new_table(context, table, columns, keys)?;
+    super::change(context, CatalogChange::CreateTable(new))
+        .map_err(|error| already_exists(error, &table.name))?;
+    Ok(Output::done("CREATE TABLE"))
+}
+
+/// With IF NOT EXISTS: whether there is nothing to do.
+pub(super) fn is_there(context: &Context, table: &CreateTable) -> Result<bool> {
+    let name = context.resolve(&table.name)?;
+    let there = context.catalog.stored_table(&name).is_ok() || context.catalog.stored_view(&name).is_ok();
+    if there && !table.if_not_exists {
+        return Err(Error::new(ErrorKind::DuplicateObject, format!("table '{}' already exists", name.name))
+            .at(position_of(&table.name))
+            .hint("use CREATE TABLE IF NOT EXISTS, or another name"));
+    }
+    Ok(there)
+}
+
+/// Somebody else may have made it since.
+pub(super) fn already_exists(error: Error, name: &ObjectName) -> Error {
+    error.at(position_of(name))
+}
+
+/// The definition for the catalog, from columns and what else is written.
+pub(super) fn new_table(
+    context: &Context,
+    table: &CreateTable,
+    mut columns: Vec<NewColumn>,
+    mut keys: Vec<Vec<String>>,
+) -> Result<NewTable> {
+    let name = context.resolve(&table.name)?;
+    let schema = context.catalog.schema(&name.schema).map_err(|error| error.at(position_of(&table.name)))?.id;
+    for constraint in &table.constraints {
+        match constraint {
+            TableConstraint::PrimaryKey(key) => {
+                plain_key(key)?;
+                keys.push(key.columns.iter().map(key_column).collect::<Result<_>>()?);
+            }
+            TableConstraint::Unique(_) => return Err(unsupported_constraint("UNIQUE")),
+            TableConstraint::ForeignKey(_) => return Err(unsupported_constraint("FOREIGN KEY")),
+            TableConstraint::Check(_) => return Err(unsupported_constraint("CHECK")),
+            other => return Err(Error::not_supported(format!("{other} in CREATE TABLE"))),
+        }
+    }
+    if keys.len() > 1 {
+        return Err(Error::new(ErrorKind::InvalidStatement, format!("table '{}' has more than one primary key", name.name))
+            .hint("write PRIMARY KEY (a, b) once for a key of several columns"));
+    }
+    let primary_key = keys.pop().unwrap_or_default();
+    for key in &primary_key {
+        match columns.iter_mut().find(|column| column.name == *key) {
+            Some(column) => column.nullable = false,
+            None => return Err(no_column(key, &columns, "the primary key")),
+        }
+    }
+    let partition = table.partition_by.as_deref().map(partition::read).transpose()?;
+    if let Some((column, _)) = &partition
+        && !columns.iter().any(|c| c.name == *column)
+    {
+        return Err(no_column(column, &columns, "PARTITION BY"));
+    }
+    let cluster_by = match &table.cluster_by {
+        None => Vec::new(),
+        Some(WrappedCollection::Parentheses(terms) | WrappedCollection::NoWrapping(terms)) => {
+            terms.iter().map(|term| cluster_column(term, &columns)).collect::<Result<_>>()?
+        }
+    };
+    let (encoding, options) = read_options(&table.table_options)?;
+    Ok(NewTable { schema, name: name.name, columns, primary_key, partition, cluster_by, encoding, options })
+}
+
+fn no_column(name: &str, columns: &[NewColumn], clause: &str) -> Error {
+    Error::new(ErrorKind::UndefinedColumn, format!("column '{name}' of {clause} not found"))
+        .suggest(name, columns.iter().map(|c| c.name.as_str()))
+}
+
+fn cluster_column(term: &Expr, columns: &[NewColumn]) -> Result<String> {
+    let Expr::Identifier(ident) = term else {
+        return Err(Error::not_supported(format!("CLUSTER BY {term}")).at(position_of(term)).hint("name columns"));
+    };
+    let name = fold(ident);
+    if columns.iter().any(|c| c.name == name) {
+        Ok(name)
+    } else {
+        Err(no_column(&name, columns, "CLUSTER BY").at(position_of(ident)))
+    }
+}
+
+fn key_column(column: &IndexColumn) -> Result<String> {
+    let IndexColumn { column, operator_class: None } = column else {
+        return Err(Error::not_supported("an operator class in PRIMARY KEY"));
+    };
+    match &column.expr {
+        Expr::Identifier(ident) if column.options.asc.is_none() && column.options.nulls_first.is_none() => Ok(fold(ident)),
+        other => Err(Error::not_supported(format!("{other} in PRIMARY KEY")).hint("name columns")),
+    }
+}
+
+/// `WITH (format = 'parquet')`
+fn read_options(options: &CreateTableOptions) -> Result<(Encoding, BTreeMap<String, String>)> {
+    let mut encoding = Encoding::default();
+    let options = match options {
+        CreateTableOptions::None => return Ok((encoding, BTreeMap::new())),
+        CreateTableOptions::With(options) => options,
+        other => return Err(Error::not_supported(format!("{other} in CREATE TABLE"))),
+    };
+    for option in options {
+        let SqlOption::KeyValue { key, value } = option else {
+            return Err(Error::not_supported(format!("the table option {option}")));
+        };
+        let value = match value {
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) => text.clone(),
+                other => other.to_string(),
+            },
+            Expr::Identifier(ident) => fold(ident),
+            other => other.to_string(),
+        };
+        match fold(key).as_str() {
+            "format" => {
+                encoding = value.parse::<Encoding>().map_err(|error| {
+                    Error::new(ErrorKind::InvalidParameter, error.to_string()).at(position_of(key))
+                })?;
+            }
+            other => {
+                return Err(Error::new(ErrorKind::InvalidParameter, format!("there is no table option '{other}'"))
+                    .at(position_of(key))
+                    .hint("the only one is format, 'vortex' or 'parquet'"));
+            }
+        }
+    }
+    Ok((encoding, BTreeMap::new()))
+}
+
+/// Refuses every clause that is not read above: what is built from the clauses that
+/// are read must be all of the statement.
+pub(super) fn check_clauses(table: &CreateTable) -> Result<()> {
+    let read = CreateTableBuilder::new(table.name.clone())
+        .if_not_exists(table.if_not_exists)
+        .columns(table.columns.clone())
+        .constraints(table.constraints.clone())
+        .partition_by(table.partition_by.clone())
+        .cluster_by(table.cluster_by.clone())
+        .table_options(table.table_options.clone())
+        .query(table.query.clone())
+        .build();
+    if read == *table {
+        return Ok(());
+    }
+    let what = if table.temporary {
+        "a temporary table"
+    } else if table.or_replace {
+        "CREATE OR REPLACE TABLE"
+    } else if table.external {
+        "an external table"
+    } else {
+        "a clause of this CREATE TABLE"
+    };
+    Err(Error::not_supported(what)
+        .at(position_of(&table.name))
+        .hint("CREATE TABLE takes PARTITION BY, CLUSTER BY and WITH after its columns"))
+}

@@ -1,0 +1,60 @@
+//! Statements that change rows. Each is a query at one snapshot whose rows become
+//! one commit:
+//!
+//! ```text
+//!   INSERT, COPY   source rows -> assigned to the columns' types -> Sink
+//!   UPDATE         SELECT old row, new values FROM t WHERE … -> replace, or delete + insert
+//!   DELETE         SELECT key or _rowid FROM t WHERE …        -> delete
+//! ```
+//!
+//! Commits that depend on what was read carry the snapshot's number; the session
+//! runs the statement again when somebody else changed the same rows meanwhile.
+
+mod assign;
+mod assign_text;
+mod copy;
+mod delete;
+mod insert;
+mod returning;
+mod rows;
+mod sink;
+mod source;
+mod target;
+mod update;
+mod upsert;
+
+use datafusion::sql::sqlparser::ast::{CreateTable, Query, Statement};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Context, Output};
+
+pub(crate) use assign::assign;
+pub(crate) use rows::shape;
+
+/// Runs a statement that changes rows.
+pub(crate) async fn run(context: &Context, statement: &Statement) -> Result<Output> {
+    match statement {
+        Statement::Insert(insert) => insert::run(context, insert).await,
+        Statement::Update(update) => update::run(context, update).await,
+        Statement::Delete(delete) => delete::run(context, delete).await,
+        Statement::Copy { .. } => copy::run(context, statement).await,
+        other => Err(Error::new(ErrorKind::Internal, format!("not a change of rows: {other}"))),
+    }
+}
+
+/// The query behind a statement that changes rows, for EXPLAIN.
+pub(crate) async fn explained(context: &Context, statement: &Statement) -> Result<(Context, Box<Query>)> {
+    match statement {
+        Statement::Insert(insert) => Ok((context.clone(), Box::new(insert::query(context, insert)?))),
+        Statement::Update(update) => {
+            let (context, query) = update::query(context, update)?;
+            Ok((context, Box::new(query)))
+        }
+        Statement::Delete(delete) => {
+            let (context, query) = delete::query(context, delete)?;
+            Ok((context, Box::new(query)))
+        }
+        Statement::CreateTable(CreateTable { query: Some(query), .. }) => Ok((context.clone(), query.clone())),
+        other => Err(Error::not_supported(format!("EXPLAIN {}", other.to_string().split(' ').next().unwrap_or_default()))),
+    }
+}

@@ -1,0 +1,46 @@
+//! An embedded database for hot rows, columns, time series and vectors.
+//!
+//! ```no_run
+//! # async fn example() -> sheafdb::Result<()> {
+//! let database = sheafdb::Database::open("measurements.db")?;
+//! let session = database.session();
+//! session.execute("CREATE TABLE readings (id BIGINT PRIMARY KEY, value DOUBLE)").await?;
+//! session.execute("INSERT INTO readings VALUES (1, 20.5), (2, 21.0)").await?;
+//! let output = session.query("SELECT avg(value) FROM readings").await?;
+//! for batch in output.collect().await? {
+//!     println!("{batch:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```text
+//!   Session::execute           one statement, one snapshot
+//!      |
+//!   sql    text -> statements, types, casts, limits     (sqlparser, our dialect)
+//!      |
+//!   ddl    statements -> changes of the catalog
+//!   dml    statements -> queries -> rows -> one commit
+//!   query  statements -> DataFusion plan over `catalog`, pinned to the snapshot
+//!      |
+//!   scan, functions            tables and functions for DataFusion
+//!      |
+//!   sheaf_core::Store
+//! ```
+
+mod catalog;
+mod database;
+mod ddl;
+mod dml;
+mod error;
+mod functions;
+mod scan;
+mod session;
+mod sql;
+
+pub use database::{Database, OpenOptions};
+pub use error::{Error, ErrorKind, Result};
+pub use session::{CommandTag, Output, Prepared, RowStream, Session};
+
+/// The store below the database: snapshots, point reads, write batches.
+pub use sheaf_core as core;

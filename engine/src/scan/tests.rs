@@ -1,0 +1,1 @@
+//! Predicates mean what the expressions they come from mean.

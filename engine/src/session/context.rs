@@ -1,0 +1,126 @@
+//! One statement's view of the world: one snapshot, and how to plan and run on it.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, FieldRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement};
+use futures::TryStreamExt;
+use sheaf_core::catalog::TableDef;
+use sheaf_core::{Commit, Store, Write, WriteBatch};
+
+use super::Settings;
+use crate::catalog::PinnedCatalog;
+use crate::database::Database;
+use crate::error::{Error, Result};
+use crate::sql::{self, Resolved};
+
+/// What a statement sees and works with.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub store: Store,
+    pub state: Arc<SessionState>,
+    pub catalog: PinnedCatalog,
+    pub settings: Arc<Settings>,
+    parameters: Vec<ScalarValue>,
+}
+
+impl Context {
+    pub(super) fn new(
+        database: &Database,
+        state: &SessionState,
+        settings: Arc<Settings>,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Self> {
+        let store = database.store().clone();
+        let snapshot = store.snapshot()?;
+        let mut state = state.clone();
+        // now() is the same in all of the statement.
+        state.mark_start_execution();
+        let state = Arc::new(state);
+        let catalog = PinnedCatalog::new(store.clone(), snapshot, Arc::clone(&state), Arc::clone(&settings));
+        Ok(Self { store, state, catalog, settings, parameters })
+    }
+
+    /// The same, with tables of the statement's own in the schema
+    /// [`crate::catalog::SCRATCH`].
+    pub(crate) fn with_scratch(
+        &self,
+        tables: impl IntoIterator<Item = (&'static str, Arc<dyn TableProvider>)>,
+    ) -> Self {
+        Self { catalog: self.catalog.with_scratch(tables), ..self.clone() }
+    }
+
+    /// What a name means.
+    pub(crate) fn resolve(&self, name: &ObjectName) -> Result<Resolved> {
+        sql::resolve(name, &self.settings.schema)
+    }
+
+    /// The stored table that a name means.
+    pub(crate) fn table(&self, name: &ObjectName) -> Result<Arc<TableDef>> {
+        let resolved = self.resolve(name)?;
+        let table = self.catalog.stored_table(&resolved);
+        table.cloned().map_err(|error| error.at(sql::position_of(name)))
+    }
+
+    /// Plans a query, or EXPLAIN of one.
+    pub(crate) async fn plan(&self, statement: Statement) -> Result<LogicalPlan> {
+        let types: Vec<FieldRef> =
+            self.parameters.iter().map(|value| Arc::new(Field::new("", value.data_type(), true)) as FieldRef).collect();
+        let plan = sql::bind_query(&self.state, &self.catalog, statement, &types).await?;
+        if self.parameters.is_empty() {
+            return Ok(plan);
+        }
+        Ok(plan.with_param_values(self.parameters.clone())?)
+    }
+
+    pub(crate) async fn plan_query(&self, query: Query) -> Result<LogicalPlan> {
+        self.plan(Statement::Query(Box::new(query))).await
+    }
+
+    /// Starts a plan.
+    pub(crate) async fn stream(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
+        let physical = self.state.create_physical_plan(plan).await?;
+        Ok(execute_stream(physical, self.state.task_ctx())?)
+    }
+
+    /// Runs a plan to its end.
+    pub(crate) async fn collect(&self, plan: &LogicalPlan) -> Result<RecordBatch> {
+        let stream = self.stream(plan).await?;
+        let schema = stream.schema();
+        let batches: Vec<RecordBatch> = stream.try_collect().await?;
+        Ok(arrow::compute::concat_batches(&schema, &batches)?)
+    }
+
+    /// Evaluates an expression without columns, once for each of `rows`.
+    pub(crate) fn evaluate(&self, expression: Expr, rows: usize) -> Result<arrow::array::ArrayRef> {
+        sql::bind_constant(&self.state, &self.catalog, expression, rows)
+    }
+
+    /// Commits changes of rows that were read at this snapshot.
+    pub(crate) fn commit(&self, writes: Vec<Write>) -> Result<Commit> {
+        self.write(writes, Some(self.catalog.snapshot().seq()))
+    }
+
+    /// Commits rows that do not depend on what was read.
+    pub(crate) fn append(&self, writes: Vec<Write>) -> Result<Commit> {
+        self.write(writes, None)
+    }
+
+    fn write(&self, writes: Vec<Write>, read_at: Option<u64>) -> Result<Commit> {
+        let batch = WriteBatch { writes, read_at, durability: self.settings.durability };
+        blocking(|| self.store.commit(batch)).map_err(Error::from)
+    }
+}
+
+/// Work that waits for disks. Statements run on threads of a pool that has others
+/// take over what this one would have done.
+pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}

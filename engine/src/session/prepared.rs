@@ -1,0 +1,60 @@
+//! Prepared statements: by handle from Rust, by name from SQL.
+
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::Statement;
+
+use super::{Output, Session};
+use crate::database::on_query_threads;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::sql_name;
+
+/// A statement that is parsed once and run many times.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    session: Session,
+    statement: Statement,
+}
+
+impl Prepared {
+    pub(super) fn new(session: Session, statement: Statement) -> Self {
+        Self { session, statement }
+    }
+
+    /// Runs it, with `$1`, `$2`… standing for `parameters`. It is planned anew, at
+    /// the newest snapshot, with the types of these parameters.
+    pub async fn run(&self, parameters: Vec<ScalarValue>) -> Result<Output> {
+        let this = self.clone();
+        on_query_threads(async move { this.session.run(this.statement, parameters).await }).await
+    }
+}
+
+/// A statement of PREPARE.
+#[derive(Clone)]
+pub(super) struct Named {
+    pub statement: Statement,
+    /// Declared types of parameters; those beyond take the type of the value.
+    pub types: Vec<DataType>,
+}
+
+impl Named {
+    /// The values of EXECUTE as the declared types.
+    pub fn parameters(&self, name: &str, values: Vec<ScalarValue>) -> Result<Vec<ScalarValue>> {
+        if !self.types.is_empty() && self.types.len() != values.len() {
+            return Err(Error::new(
+                ErrorKind::InvalidStatement,
+                format!("'{name}' takes {} parameters, {} are given", self.types.len(), values.len()),
+            ));
+        }
+        let mut values = values;
+        for (index, (value, data_type)) in values.iter_mut().zip(&self.types).enumerate() {
+            *value = value.cast_to(data_type).map_err(|_| {
+                Error::new(
+                    ErrorKind::DatatypeMismatch,
+                    format!("parameter ${} of '{name}' is of type {}, not {value}", index + 1, sql_name(data_type)),
+                )
+            })?;
+        }
+        Ok(values)
+    }
+}

@@ -1,0 +1,159 @@
+//! Settings of a session: ours by their own names, DataFusion's under `datafusion.`.
+
+use datafusion::config::ConfigOptions;
+use sheaf_core::Durability;
+
+use super::state::DEFAULT_SCHEMA;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Settings that are not DataFusion's.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Schema of unqualified names.
+    pub schema: String,
+    /// When commits are acknowledged; the database's default without it.
+    pub durability: Option<Durability>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { schema: DEFAULT_SCHEMA.to_owned(), durability: None }
+    }
+}
+
+/// A row of `sheaf.settings`.
+pub(crate) struct SettingRow {
+    pub name: String,
+    pub value: Option<String>,
+    pub description: String,
+}
+
+const SEARCH_PATH: &str = "search_path";
+const DURABILITY: &str = "durability";
+const TIMEZONE: &str = "timezone";
+const OURS: [(&str, &str); 3] = [
+    (SEARCH_PATH, "Schema that unqualified names are looked up and created in"),
+    (DURABILITY, "When a commit is acknowledged: sync, interval, none, or default for the database's"),
+    (TIMEZONE, "Time zone of timestamps with time zone: always UTC"),
+];
+
+/// Settings that change what SQL means here: they are not for changing.
+const FIXED: [&str; 3] = ["datafusion.sql_parser.", "datafusion.catalog.", "datafusion.execution.time_zone"];
+
+impl Settings {
+    /// All settings, ours first.
+    pub(crate) fn list(&self, options: &ConfigOptions) -> Vec<SettingRow> {
+        let ours = OURS.iter().map(|(name, description)| SettingRow {
+            name: (*name).to_owned(),
+            value: self.ours(name),
+            description: (*description).to_owned(),
+        });
+        let mut theirs: Vec<SettingRow> = options
+            .entries()
+            .into_iter()
+            .map(|entry| SettingRow { name: entry.key, value: entry.value, description: entry.description.to_owned() })
+            .collect();
+        theirs.sort_by(|a, b| a.name.cmp(&b.name));
+        ours.chain(theirs).collect()
+    }
+
+    fn ours(&self, name: &str) -> Option<String> {
+        match name {
+            SEARCH_PATH => Some(self.schema.clone()),
+            DURABILITY => Some(
+                match self.durability {
+                    None => "default",
+                    Some(Durability::Sync) => "sync",
+                    Some(Durability::Interval) => "interval",
+                    Some(Durability::None) => "none",
+                }
+                .to_owned(),
+            ),
+            TIMEZONE => Some("UTC".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The value of one setting.
+    pub(super) fn get(&self, name: &str, options: &ConfigOptions) -> Result<SettingRow> {
+        let name = canonical(name);
+        self.list(options).into_iter().find(|row| row.name == name).ok_or_else(|| self.unknown(name, options))
+    }
+
+    fn unknown(&self, name: &str, options: &ConfigOptions) -> Error {
+        let known: Vec<String> = self.list(options).into_iter().map(|row| row.name).collect();
+        Error::new(ErrorKind::InvalidParameter, format!("there is no setting '{name}'"))
+            .suggest(name, known.iter().map(String::as_str))
+    }
+
+    /// Sets one of ours, or one of DataFusion's in `options`. `None` is the default.
+    pub(super) fn set(&mut self, name: &str, value: Option<&str>, options: &mut ConfigOptions) -> Result<()> {
+        let name = canonical(name);
+        let impossible = |possible: &str| {
+            Err(Error::new(
+                ErrorKind::InvalidParameter,
+                format!("'{}' is not possible for the setting '{name}': {possible}", value.unwrap_or_default()),
+            ))
+        };
+        match name {
+            SEARCH_PATH => self.schema = value.unwrap_or(DEFAULT_SCHEMA).to_owned(),
+            DURABILITY => {
+                self.durability = match value.map(str::to_lowercase).as_deref() {
+                    None | Some("default") => None,
+                    Some("sync") => Some(Durability::Sync),
+                    Some("interval") => Some(Durability::Interval),
+                    Some("none") => Some(Durability::None),
+                    Some(_) => return impossible("use sync, interval, none or default"),
+                }
+            }
+            TIMEZONE => {
+                if !value.is_none_or(|v| ["utc", "etc/utc", "gmt", "+00:00", "0"].contains(&v.to_lowercase().as_str())) {
+                    return impossible("only UTC is supported yet; write AT TIME ZONE in the query");
+                }
+            }
+            _ if FIXED.iter().any(|prefix| name.starts_with(prefix)) => {
+                return Err(Error::new(ErrorKind::InvalidParameter, format!("the setting '{name}' cannot be changed")));
+            }
+            _ if options.entries().iter().any(|entry| entry.key == name) => match value {
+                Some(value) => options.set(name, value)?,
+                None => {
+                    let default = ConfigOptions::new().entries().into_iter().find(|entry| entry.key == name);
+                    let default = default.and_then(|entry| entry.value).unwrap_or_default();
+                    options.set(name, &default)?;
+                }
+            },
+            _ => return Err(self.unknown(name, options)),
+        }
+        Ok(())
+    }
+}
+
+/// Names that PostgreSQL and others use for the same thing.
+fn canonical(name: &str) -> &str {
+    match name {
+        "schema" | "current_schema" => SEARCH_PATH,
+        "time zone" | "time_zone" => TIMEZONE,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked_when_they_are_set() {
+        let (mut settings, mut options) = (Settings::default(), ConfigOptions::new());
+        settings.set("durability", Some("interval"), &mut options).unwrap();
+        assert_eq!(settings.get("durability", &options).unwrap().value.as_deref(), Some("interval"));
+        settings.set("datafusion.execution.batch_size", Some("100"), &mut options).unwrap();
+        assert_eq!(options.execution.batch_size.get(), 100);
+        settings.set("datafusion.execution.batch_size", None, &mut options).unwrap();
+        assert_eq!(options.execution.batch_size.get(), 8192);
+        for (name, value) in [("durability", "maybe"), ("timezone", "Mars"), ("datafusion.catalog.default_schema", "x")] {
+            assert!(settings.set(name, Some(value), &mut options).is_err(), "{name}");
+        }
+        let error = settings.set("durabilty", Some("sync"), &mut options).unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some("did you mean 'durability'?"));
+    }
+}

@@ -1,0 +1,35 @@
+//! What DataFusion is told at the start of a session: dialect, functions, types.
+
+use std::sync::Arc;
+
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::context::SessionConfig;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+
+use crate::error::Result;
+use crate::functions;
+use crate::sql::{CATALOG, SheafTypes, UuidLiterals};
+
+/// The schema that unqualified names are looked up and created in.
+pub(super) const DEFAULT_SCHEMA: &str = "public";
+
+/// The state that sessions of a database start with.
+pub(crate) fn initial_state() -> Result<SessionState> {
+    let mut config = SessionConfig::new()
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    // 0.1 + 0.2 is 0.3, as in PostgreSQL.
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = true;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_type_planner(Arc::new(SheafTypes))
+        .build();
+    functions::register(&mut state)?;
+    state.register_expr_planner(Arc::new(UuidLiterals))?;
+    Ok(state)
+}

@@ -1,0 +1,70 @@
+//! The grammar of CREATE TABLE: PostgreSQL's column list, then `PARTITION BY`,
+//! `CLUSTER BY` and `WITH` in any order, then perhaps `AS query`.
+
+use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
+use datafusion::sql::sqlparser::ast::{CreateTableOptions, Statement, WrappedCollection};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+/// What a table is partitioned by: `PARTITION BY time_bucket('1 month', ts)`.
+pub(crate) const PARTITION_FUNCTION: &str = "time_bucket";
+
+/// Parses CREATE TABLE; `None` when the next statement is another one.
+pub(super) fn parse_create_table(parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
+    if !parser.peek_keyword(Keyword::CREATE) {
+        return None;
+    }
+    // CREATE OR REPLACE TABLE has no meaning here yet; the parser's own grammar takes
+    // it and the statement is refused with its other clauses.
+    parser.parse_keywords(&[Keyword::CREATE, Keyword::TABLE]).then(|| after_keywords(parser))
+}
+
+fn after_keywords(parser: &mut Parser) -> Result<Statement, ParserError> {
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let name = parser.parse_object_name(false)?;
+    let (columns, constraints) = parser.parse_columns()?;
+    let mut table = CreateTableBuilder::new(name)
+        .if_not_exists(if_not_exists)
+        .columns(columns)
+        .constraints(constraints);
+    let (mut partitioned, mut clustered, mut with) = (false, false, false);
+    loop {
+        if parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
+            once(&mut partitioned, "PARTITION BY")?;
+            table = table.partition_by(Some(Box::new(parser.parse_expr()?)));
+        } else if parser.parse_keywords(&[Keyword::CLUSTER, Keyword::BY]) {
+            once(&mut clustered, "CLUSTER BY")?;
+            parser.expect_token(&Token::LParen)?;
+            let columns = parser.parse_comma_separated(Parser::parse_expr)?;
+            parser.expect_token(&Token::RParen)?;
+            table = table.cluster_by(Some(WrappedCollection::Parentheses(columns)));
+        } else if parser.peek_keyword(Keyword::WITH) {
+            once(&mut with, "WITH")?;
+            table = table.table_options(CreateTableOptions::With(parser.parse_options(Keyword::WITH)?));
+        } else {
+            break;
+        }
+    }
+    if parser.parse_keyword(Keyword::AS) {
+        table = table.query(Some(parser.parse_query()?));
+    } else {
+        match parser.peek_token_ref().token {
+            Token::EOF | Token::SemiColon => {}
+            _ => {
+                return parser.expected_ref(
+                    "PARTITION BY, CLUSTER BY, WITH, AS or the end of the statement",
+                    parser.peek_token_ref(),
+                );
+            }
+        }
+    }
+    Ok(table.build().into())
+}
+
+fn once(seen: &mut bool, clause: &str) -> Result<(), ParserError> {
+    if std::mem::replace(seen, true) {
+        return Err(ParserError::ParserError(format!("{clause} is given twice")));
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! SQL text to statements: dialect, limits, types, names, and errors with positions.
+
+mod binder;
+mod build;
+mod create_table;
+mod dialect;
+mod errors;
+mod names;
+mod parse;
+mod size;
+mod split;
+mod supported;
+mod types;
+mod uuid;
+
+pub(crate) use binder::{bind_constant, bind_query};
+pub(crate) use build::{column_of, relation, select, string_literal};
+pub(crate) use create_table::PARTITION_FUNCTION;
+pub(crate) use errors::{parser_error, planner_error};
+pub(crate) use names::{CATALOG, Resolved, fold, one_ident, position_of, resolve};
+pub(crate) use parse::{parse, parse_one, parse_expression, parse_object_name, parse_query_text};
+pub(crate) use split::{complete_statements, is_complete, split};
+pub(crate) use types::{SheafTypes, arrow_type, sql_name};
+pub(crate) use uuid::{UUID_BYTES, UuidLiterals, format_uuid, parse_uuid};

@@ -1,0 +1,104 @@
+//! Segments as Vortex files.
+//!
+//! Columns lie in the file under their position (`c0`, `c1`, ...), so renaming a
+//! column touches no file. Types that Vortex cannot hold are mapped, see
+//! [`storage`](super::storage). What prunes and filters, in this order: our zone
+//! maps and the delete vector (whole ranges never reach Vortex), Vortex's own
+//! statistics per 8192 rows, its evaluation on encoded data, and at last Arrow's
+//! kernels for what Vortex cannot say.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use vortex::arrow::ArrowSessionExt;
+use vortex::error::VortexError;
+use vortex::file::WriteOptionsSessionExt;
+
+use super::storage::StorageMap;
+use super::{Encoding, SegmentFormat, SegmentReader, footer};
+use crate::statistics::{SegmentStatistics, StatisticsBuilder};
+use crate::{Error, Result, envelope};
+
+mod filter;
+mod reader;
+mod runtime;
+mod source;
+
+use reader::VortexSegment;
+pub(super) use runtime::block_on;
+use runtime::{blocking, session, shared};
+
+/// The Vortex encoding.
+pub(super) struct VortexFormat;
+
+impl SegmentFormat for VortexFormat {
+    fn check_schema(&self, schema: &SchemaRef) -> Result<()> {
+        storage_map(schema).map(drop)
+    }
+
+    fn write(
+        &self,
+        schema: &SchemaRef,
+        batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
+        mut out: envelope::Writer<Box<dyn Write + Send>>,
+    ) -> Result<SegmentStatistics> {
+        let storage = storage_map(schema)?;
+        let statistics = blocking(|| write_payload(&storage, batches, &mut out))?;
+        out.finish(&footer::encode(Encoding::Vortex, schema, &statistics)?)?;
+        Ok(statistics)
+    }
+
+    fn open(&self, schema: SchemaRef, file: envelope::Reader) -> Result<Arc<dyn SegmentReader>> {
+        let statistics = footer::decode(Encoding::Vortex, &schema, &file)?;
+        let storage = storage_map(&schema)?;
+        // The bytes passed their checksums, but a reader of files must not be able
+        // to end the process.
+        let opened = catch_unwind(AssertUnwindSafe(|| source::open(&file)));
+        let opened = opened.map_err(|_| Error::Corrupt {
+            file: file.name().to_owned(),
+            offset: envelope::PAYLOAD_OFFSET,
+            what: "the footer of the Vortex payload does not parse".to_owned(),
+        })?;
+        let vortex = opened.map_err(|e| source::decode_error(file.name(), &e))?;
+        Ok(Arc::new(VortexSegment::new(file, vortex, storage, statistics)?))
+    }
+}
+
+fn storage_map(schema: &SchemaRef) -> Result<StorageMap> {
+    StorageMap::new(Encoding::Vortex, schema, field_name)
+}
+
+/// The name of a column in the file.
+fn field_name(index: usize) -> String {
+    format!("c{index}")
+}
+
+fn write_payload(
+    storage: &StorageMap,
+    batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
+    out: &mut envelope::Writer<Box<dyn Write + Send>>,
+) -> Result<SegmentStatistics> {
+    let failed = |error: VortexError| {
+        source::carried(&error)
+            .unwrap_or_else(|| Error::Invalid(format!("a Vortex segment was not written: {error}")))
+    };
+    let mut statistics = StatisticsBuilder::new(&storage.logical);
+    let dtype = session().arrow().from_arrow_schema(&storage.stored).map_err(failed)?;
+    let mut writer = session().write_options().blocking(shared()).writer(out, dtype);
+    for batch in batches {
+        let batch = batch?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        statistics.push(&batch)?;
+        let stored = storage.to_stored(&batch)?;
+        let array =
+            session().arrow().from_arrow_record_batch(stored, &storage.stored).map_err(failed)?;
+        writer.push(array).map_err(failed)?;
+    }
+    writer.finish().map_err(failed)?;
+    statistics.finish()
+}

@@ -1,0 +1,357 @@
+//! Scans and takes rows from an open Vortex segment.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef as ArrowArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{Field, FieldRef, Fields, SchemaRef};
+use futures::{StreamExt, TryStreamExt, stream};
+use roaring::{RoaringBitmap, RoaringTreemap};
+use vortex::array::{ArrayRef, VortexSessionExecute};
+use vortex::arrow::ArrowSessionExt;
+use vortex::buffer::Buffer;
+use vortex::dtype::Nullability;
+use vortex::error::VortexResult;
+use vortex::expr::{BoundExpression, col, pack};
+use vortex::file::VortexFile;
+use vortex::layout::LayoutReader;
+use vortex::layout::scan::scan_builder::ScanBuilder;
+use vortex::scan::selection::Selection;
+use vortex::scan::strict_sorted_buffer::StrictSortedBuffer;
+
+use super::runtime::{drive, session};
+use super::source::{decode_error, into_vortex};
+use super::{field_name, filter};
+use crate::predicate::Predicate;
+use crate::segment::selection::{RowSelection, check_ordinals, check_projection};
+use crate::segment::storage::StorageMap;
+use crate::segment::{BatchStream, ScanRequest, SegmentReader};
+use crate::statistics::SegmentStatistics;
+use crate::{Error, Result, envelope};
+
+/// Rows per batch where only their number is asked for.
+const COUNT_BATCH_ROWS: u64 = 1 << 20;
+
+/// An open segment. The tree of readers, with decoded dictionaries and Vortex's
+/// own zone maps, is built once and shared by all scans.
+pub(super) struct VortexSegment {
+    file: envelope::Reader,
+    vortex: VortexFile,
+    layout: Arc<dyn LayoutReader>,
+    storage: Arc<StorageMap>,
+    statistics: Arc<SegmentStatistics>,
+}
+
+impl VortexSegment {
+    pub(super) fn new(
+        file: envelope::Reader,
+        vortex: VortexFile,
+        storage: StorageMap,
+        statistics: Arc<SegmentStatistics>,
+    ) -> Result<Self> {
+        let refuse = |what: String| Error::Incompatible { file: file.name().to_owned(), what };
+        let expected = session()
+            .arrow()
+            .from_arrow_schema(&storage.stored)
+            .map_err(|e| refuse(e.to_string()))?;
+        if !expected.eq_ignore_nullability(vortex.dtype()) {
+            return Err(refuse(format!(
+                "its columns are {} where the table has {expected}",
+                vortex.dtype()
+            )));
+        }
+        if vortex.row_count() != statistics.rows {
+            return Err(Error::Corrupt {
+                file: file.name().to_owned(),
+                offset: envelope::PAYLOAD_OFFSET,
+                what: format!(
+                    "the payload has {} rows and the footer says {}",
+                    vortex.row_count(),
+                    statistics.rows
+                ),
+            });
+        }
+        let layout = vortex.layout_reader().map_err(|e| decode_error(file.name(), &e))?;
+        Ok(Self { file, vortex, layout, storage: Arc::new(storage), statistics })
+    }
+
+    /// The expression that packs the stored columns `columns`.
+    fn projection(&self, columns: &[usize]) -> Result<BoundExpression> {
+        let fields = columns.iter().map(|&column| (field_name(column), col(field_name(column))));
+        pack(fields, Nullability::NonNullable)
+            .bind(self.vortex.dtype())
+            .and_then(|bound| bound.optimize_recursive())
+            .map_err(|e| self.error(&e))
+    }
+
+    fn error(&self, error: &vortex::error::VortexError) -> Error {
+        decode_error(self.file.name(), error)
+    }
+
+    fn count_only(&self, selection: &RowSelection, limit: Option<u64>) -> Result<BatchStream> {
+        let schema = self.storage.projected(&[])?;
+        let rows = selection.len().min(limit.unwrap_or(u64::MAX));
+        let batches = (0..rows.div_ceil(COUNT_BATCH_ROWS)).map(move |index| {
+            let len = (rows - index * COUNT_BATCH_ROWS).min(COUNT_BATCH_ROWS) as usize;
+            let options = RecordBatchOptions::new().with_row_count(Some(len));
+            Ok(RecordBatch::try_new_with_options(schema.clone(), Vec::new(), &options)?)
+        });
+        Ok(stream::iter(batches).boxed())
+    }
+}
+
+impl SegmentReader for VortexSegment {
+    fn schema(&self) -> &SchemaRef {
+        &self.storage.logical
+    }
+
+    fn rows(&self) -> u64 {
+        self.statistics.rows
+    }
+
+    fn statistics(&self) -> &Arc<SegmentStatistics> {
+        &self.statistics
+    }
+
+    fn scan(&self, request: ScanRequest) -> Result<BatchStream> {
+        check_projection(&request.projection, self.storage.logical.fields().len())?;
+        let selection = RowSelection::of(&request, &self.statistics);
+        if selection.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let Some(predicate) = request.predicate else {
+            if request.projection.is_empty() {
+                return self.count_only(&selection, request.limit);
+            }
+            return self.decode(
+                selection,
+                &request.projection,
+                None,
+                None,
+                request.limit,
+                request.ordered,
+            );
+        };
+        let split = filter::split(predicate, &self.storage, self.vortex.dtype());
+        let (native, residual) = (split.native, split.residual);
+        self.decode(
+            selection,
+            &request.projection,
+            native,
+            residual,
+            request.limit,
+            request.ordered,
+        )
+    }
+
+    fn take(&self, ordinals: &[u64], projection: &[usize]) -> Result<RecordBatch> {
+        check_projection(projection, self.storage.logical.fields().len())?;
+        check_ordinals(ordinals, self.statistics.rows)?;
+        let output = Output::new(&self.storage, projection, None)?;
+        if ordinals.is_empty() {
+            return Ok(RecordBatch::new_empty(output.schema));
+        }
+        if projection.is_empty() {
+            let options = RecordBatchOptions::new().with_row_count(Some(ordinals.len()));
+            return Ok(RecordBatch::try_new_with_options(output.schema, Vec::new(), &options)?);
+        }
+        let schema = output.schema.clone();
+        let read = || -> VortexResult<Vec<RecordBatch>> {
+            let indices = StrictSortedBuffer::try_new(Buffer::copy_from(ordinals))?;
+            let columns: Vec<usize> = output.columns.clone();
+            let projection = self.projection(&columns).map_err(into_vortex)?;
+            // Nothing is spawned: the tasks are driven one after the other right here.
+            let tasks = ScanBuilder::new(session().clone(), self.layout.clone())
+                .with_projection(projection)
+                .with_row_indices(indices)
+                .map(move |chunk| output.batch(chunk))
+                .build()?;
+            drive(async {
+                let mut batches = Vec::with_capacity(tasks.len());
+                for task in tasks {
+                    batches.extend(task.await?);
+                }
+                Ok(batches)
+            })
+        };
+        let mut batches = read().map_err(|e| self.error(&e))?;
+        let batch = match batches.len() {
+            1 => batches.remove(0),
+            _ => concat_batches(&schema, &batches)?,
+        };
+        if batch.num_rows() != ordinals.len() {
+            return Err(Error::Corrupt {
+                file: self.file.name().to_owned(),
+                offset: envelope::PAYLOAD_OFFSET,
+                what: format!("{} rows were found of {}", batch.num_rows(), ordinals.len()),
+            });
+        }
+        Ok(batch)
+    }
+
+    fn verify(&self) -> Result<u64> {
+        let checked = self.file.verify_all()?;
+        // Checksums say that the bytes are what was written; decoding them all says
+        // that what was written makes sense.
+        let projection = (0..self.storage.logical.fields().len()).collect();
+        let request = ScanRequest { projection, ..ScanRequest::default() };
+        let rows = super::block_on(
+            self.scan(request)?
+                .try_fold(0, |sum, batch| async move { Ok(sum + batch.num_rows() as u64) }),
+        )?;
+        if rows != self.statistics.rows {
+            return Err(Error::Corrupt {
+                file: self.file.name().to_owned(),
+                offset: envelope::PAYLOAD_OFFSET,
+                what: format!("{rows} rows decode where {} were written", self.statistics.rows),
+            });
+        }
+        Ok(checked)
+    }
+}
+
+impl VortexSegment {
+    fn decode(
+        &self,
+        selection: RowSelection,
+        projection: &[usize],
+        native: Option<BoundExpression>,
+        residual: Option<Predicate>,
+        limit: Option<u64>,
+        ordered: bool,
+    ) -> Result<BatchStream> {
+        let has_residual = residual.is_some();
+        let output = Output::new(&self.storage, projection, residual)?;
+        let mut builder = ScanBuilder::new(session().clone(), self.layout.clone())
+            .with_projection(self.projection(&output.columns)?)
+            .with_some_filter(native)
+            .with_ordered(ordered);
+        let hull = selection.hull();
+        if hull != (0..self.statistics.rows) {
+            builder = builder.with_row_range(hull);
+        }
+        if let Some(excluded) = excluded(&selection) {
+            builder = builder.with_selection(Selection::ExcludeRoaring(excluded));
+        }
+        // Rows that only the residual drops must not use up the limit.
+        if !has_residual {
+            builder = builder.with_some_limit(limit);
+        }
+        let name = self.file.name().to_owned();
+        let batches = builder
+            .map(move |chunk| output.batch(chunk))
+            .into_stream()
+            .map_err(|e| self.error(&e))?
+            .map_err(move |e| decode_error(&name, &e))
+            .try_filter(|batch| std::future::ready(batch.num_rows() > 0));
+        Ok(match limit {
+            Some(limit) if has_residual => limited(batches.boxed(), limit),
+            _ => batches.boxed(),
+        })
+    }
+}
+
+/// The delete vector and what zone maps left out between the first and the last row.
+fn excluded(selection: &RowSelection) -> Option<RoaringTreemap> {
+    let mut gaps = selection.gaps().peekable();
+    if selection.excluded.is_none() && gaps.peek().is_none() {
+        return None;
+    }
+    let bitmap = selection.excluded.as_deref().cloned().unwrap_or_else(RoaringBitmap::new);
+    let mut all = RoaringTreemap::from_bitmaps([(0, bitmap)]);
+    for gap in gaps {
+        all.insert_range(gap);
+    }
+    Some(all)
+}
+
+fn limited(batches: BatchStream, limit: u64) -> BatchStream {
+    stream::try_unfold((batches, limit), |(mut batches, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let Some(batch) = batches.try_next().await? else {
+            return Ok(None);
+        };
+        let take = left.min(batch.num_rows() as u64);
+        Ok(Some((batch.slice(0, take as usize), (batches, left - take))))
+    })
+    .boxed()
+}
+
+/// Turns decoded chunks into batches of the exact types.
+struct Output {
+    storage: Arc<StorageMap>,
+    schema: SchemaRef,
+    /// Columns that are decoded, each once.
+    columns: Vec<usize>,
+    /// Type of a decoded chunk.
+    target: FieldRef,
+    /// Where each output column lies among the decoded ones.
+    positions: Vec<usize>,
+    /// Over the decoded columns.
+    residual: Option<(SchemaRef, Predicate)>,
+}
+
+impl Output {
+    fn new(
+        storage: &Arc<StorageMap>,
+        projection: &[usize],
+        residual: Option<Predicate>,
+    ) -> Result<Self> {
+        let mut wanted: BTreeSet<usize> = projection.iter().copied().collect();
+        if let Some(residual) = &residual {
+            wanted.extend(residual.columns());
+        }
+        let columns: Vec<usize> = wanted.into_iter().collect();
+        check_projection(&columns, storage.logical.fields().len())?;
+        let position = |column: usize| columns.partition_point(|&other| other < column);
+        let fields: Fields =
+            columns.iter().map(|&column| storage.stored.fields()[column].clone()).collect();
+        let residual = residual
+            .map(|predicate| -> Result<_> {
+                Ok((storage.projected(&columns)?, predicate.map_columns(&position)))
+            })
+            .transpose()?;
+        Ok(Self {
+            storage: storage.clone(),
+            schema: storage.projected(projection)?,
+            target: Arc::new(Field::new_struct("", fields, false)),
+            positions: projection.iter().map(|&column| position(column)).collect(),
+            residual,
+            columns,
+        })
+    }
+
+    fn batch(&self, chunk: ArrayRef) -> VortexResult<RecordBatch> {
+        let rows = chunk.len();
+        let arrays: Vec<ArrowArrayRef> = if self.columns.is_empty() {
+            Vec::new()
+        } else {
+            let mut context = session().create_execution_ctx();
+            let decoded =
+                session().arrow().execute_arrow(chunk, Some(&self.target), &mut context)?;
+            self.columns
+                .iter()
+                .zip(decoded.as_struct().columns())
+                .map(|(&column, array)| self.storage.to_logical(column, array))
+                .collect::<Result<_>>()
+                .map_err(into_vortex)?
+        };
+        self.finish(arrays, rows).map_err(into_vortex)
+    }
+
+    fn finish(&self, mut arrays: Vec<ArrowArrayRef>, mut rows: usize) -> Result<RecordBatch> {
+        if let Some((schema, predicate)) = &self.residual {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?;
+            let kept = filter_record_batch(&batch, &predicate.evaluate(&batch)?)?;
+            rows = kept.num_rows();
+            arrays = kept.columns().to_vec();
+        }
+        let columns = self.positions.iter().map(|&position| arrays[position].clone()).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
+}

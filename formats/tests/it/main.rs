@@ -1,0 +1,10 @@
+//! Integration tests of sheaf-formats, one binary.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod csv;
+mod envelope;
+mod external_parquet;
+mod scan;
+mod segment;
+mod support;

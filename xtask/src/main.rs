@@ -1,0 +1,42 @@
+//! The developer's loop: `cargo xtask test | lint | tidy | bench`.
+
+mod bench;
+mod deny;
+mod lint;
+mod python;
+mod readme;
+mod steps;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask test [--quick]   everything that must pass before a change is shared;
+                             --quick leaves out doc tests, README, tour and Python
+cargo xtask lint             formatting, clippy, tidy, licences
+cargo xtask tidy             the house rules that clippy does not know
+cargo xtask bench [NAME]     all benchmarks, or one
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let Err(error) = workspace::enter() {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    match arguments.as_slice() {
+        ["test"] => test::run(false),
+        ["test", "--quick"] => test::run(true),
+        ["lint"] => lint::run(),
+        ["tidy"] => tidy::run(),
+        ["bench"] => bench::run(None),
+        ["bench", name] => bench::run(Some(name)),
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask test`: everything that must pass before a change is shared.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use crate::steps::Steps;
+use crate::workspace::{cargo, debug_dir, sheaf, works};
+use crate::{lint, python, readme};
+
+/// Runs the lints, then the tests; `quick` leaves out what is slow to build or run.
+pub fn run(quick: bool) -> ExitCode {
+    let mut steps = Steps::default();
+    lint::add(&mut steps);
+    if works(&mut cargo(&["nextest", "--version"])) {
+        steps.command(
+            "Rust tests",
+            &mut cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]),
+        );
+    } else {
+        steps.command(
+            "Rust tests",
+            &mut cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]),
+        );
+    }
+    if !quick {
+        steps.command("doc tests", &mut cargo(&["test", "--workspace", "--doc"]));
+        steps.command("build", &mut cargo(&["build", "--package", "sheaf"]));
+        readme::add(&mut steps);
+        tour(&mut steps);
+        python::add(&mut steps);
+    }
+    steps.finish()
+}
+
+/// The tour from beginning to end, in a folder of its own.
+fn tour(steps: &mut Steps) {
+    let folder = debug_dir().join("tour-of-xtask.sheaf");
+    steps.command("tour", Command::new(sheaf()).arg("tour").arg("--path").arg(Path::new(&folder)));
+}

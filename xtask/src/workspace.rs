@@ -1,0 +1,41 @@
+//! Where things are: the workspace's root, the build's output, installed tools.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Makes the workspace's root the current folder, so that every path and every
+/// command starts there.
+pub fn enter() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::set_current_dir(&root)
+        .map_err(|e| format!("cannot enter the workspace {}: {e}", root.display()))
+}
+
+/// `cargo` with these arguments; the one that runs us, so that toolchains agree.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// The folder of dev-profile binaries.
+pub fn debug_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from("target"), PathBuf::from)
+        .join("debug")
+}
+
+/// The dev-profile `sheaf`, built by the step before.
+pub fn sheaf() -> PathBuf {
+    debug_dir().join(format!("sheaf{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Whether a command can be run.
+pub fn works(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+}
