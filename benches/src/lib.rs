@@ -1,1 +1,63 @@
-//! placeholder
+//! What the benchmarks share: real data at a chosen size, timing, tables.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+/// An error that ends a benchmark.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The flights of 2013 (336,776 rows), `times` times over, in batches of about 64 Ki
+/// rows. Each copy has a year of its own, so that keys stay unique.
+pub fn flights(times: usize) -> Result<Vec<RecordBatch>, Failure> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/data/nycflights13/flights.parquet");
+    let file = std::fs::File::open(path)?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1 << 16).build()?;
+    let once = reader.collect::<Result<Vec<RecordBatch>, _>>()?;
+    let mut all = Vec::with_capacity(once.len() * times);
+    for copy in 0..times as i32 {
+        for batch in &once {
+            let years: ArrayRef = Arc::new(Int32Array::from(vec![2013 + copy; batch.num_rows()]));
+            let at = batch.schema().index_of("year")?;
+            let mut columns = batch.columns().to_vec();
+            columns[at] = arrow::compute::cast(&years, columns[at].data_type())?;
+            all.push(RecordBatch::try_new(batch.schema(), columns)?);
+        }
+    }
+    Ok(all)
+}
+
+/// Runs `f` and returns its result with the time it took.
+pub fn timed<T>(f: impl FnOnce() -> Result<T, Failure>) -> Result<(T, Duration), Failure> {
+    let start = Instant::now();
+    let result = f()?;
+    Ok((result, start.elapsed()))
+}
+
+/// The value that `percent` of the sorted `samples` do not exceed.
+pub fn percentile(samples: &[Duration], percent: f64) -> Duration {
+    let at = ((samples.len() as f64 * percent / 100.0) as usize).min(samples.len() - 1);
+    samples[at]
+}
+
+/// One line of a benchmark's table.
+pub fn report(what: &str, figure: impl std::fmt::Display) {
+    println!("{what:<58} {figure:>22}");
+}
+
+/// `count` per second as text with separators.
+pub fn rate(count: u64, time: Duration) -> String {
+    let per_second = (count as f64 / time.as_secs_f64()).round() as u64;
+    let digits = per_second.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    format!("{out}/s")
+}

@@ -83,7 +83,8 @@ pub struct PartScan {
     /// Stop after so many rows.
     pub limit: Option<u64>,
     /// Split `(i, n)`: read the i-th of n pieces of this part's rows. Pieces are
-    /// disjoint and together are the part.
+    /// disjoint and together are the part, and piece `(i, n)` is the pieces
+    /// `(i * m, n * m)` to `(i * m + m - 1, n * m)`.
     pub piece: Option<(usize, usize)>,
     /// Keep the part's row order.
     pub ordered: bool,

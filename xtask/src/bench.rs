@@ -8,7 +8,7 @@ use crate::workspace::cargo;
 /// Runs one benchmark, or all.
 pub fn run(name: Option<&str>) -> ExitCode {
     let mut steps = Steps::default();
-    let mut command = cargo(&["bench", "--package", "sheaf-benches"]);
+    let mut command = cargo(&["bench", "--package", "sheaf-benches", "--features", "peers"]);
     if let Some(name) = name {
         command.args(["--bench", name]);
     }

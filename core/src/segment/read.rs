@@ -244,10 +244,11 @@ fn at_most(column: usize, seq: u64) -> Predicate {
 }
 
 /// The rows of piece `i` of `n`; borders at zones where there are enough of them.
+/// The unit must not depend on `n`: pieces of pieces are pieces.
 fn piece_of(rows: u64, piece: Option<(usize, usize)>) -> std::ops::Range<u64> {
     let Some((i, n)) = piece else { return 0..rows };
     let (i, n) = (i as u64, n.max(1) as u64);
-    let unit = if rows >= n * 2 * ZONE_ROWS as u64 { ZONE_ROWS as u64 } else { 1 };
+    let unit = if rows >= 8 * ZONE_ROWS as u64 { ZONE_ROWS as u64 } else { 1 };
     let border = |k: u64| if k == n { rows } else { rows / unit * k / n * unit };
     border(i)..border(i + 1)
 }

@@ -89,7 +89,8 @@ impl PinnedCatalog {
     /// A table as DataFusion reads it.
     pub(crate) fn scan(&self, table: &TableDef, columns: Columns) -> Result<Arc<dyn TableProvider>> {
         let snapshot = self.snapshot.table(table.id)?.with_columns(columns);
-        Ok(Arc::new(SnapshotTable::new(snapshot)))
+        let schema = self.names().schemas.get(&table.schema).map_or("", |schema| schema.name.as_str());
+        Ok(Arc::new(SnapshotTable::new(format!("{schema}.{}", table.name), &snapshot)))
     }
 
     /// The stored table with this name: what can be written to.

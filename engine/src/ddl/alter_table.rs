@@ -11,7 +11,7 @@ use sheaf_core::catalog::{CatalogChange, ColumnDef, TableDef};
 use super::column::{self, column_name, default_text, unsupported_constraint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
-use crate::sql::{fold, parse_expression, position_of};
+use crate::sql::{fold, ident_position, parse_expression, position_of};
 
 pub(super) fn run(context: &Context, alter: AlterTable) -> Result<Output> {
     let AlterTable { name, if_exists, only: _, operations, location: None, on_cluster: None, table_type: None, end_token: _ } =
@@ -78,7 +78,7 @@ fn add_column(
     definition: &datafusion::sql::sqlparser::ast::ColumnDef,
 ) -> Result<CatalogChange> {
     let written = column::read(context, definition)?;
-    let position = position_of(&definition.name);
+    let position = ident_position(&definition.name);
     if written.primary_key {
         return Err(Error::not_supported("a primary key in ADD COLUMN").at(position).hint("make a new table with CREATE TABLE"));
     }
@@ -123,9 +123,9 @@ fn alter_column(
         }
         AlterColumnOperation::DropDefault => None,
         AlterColumnOperation::SetNotNull | AlterColumnOperation::DropNotNull => {
-            return Err(Error::not_supported("changing NOT NULL").at(position_of(name)));
+            return Err(Error::not_supported("changing NOT NULL").at(ident_position(name)));
         }
-        other => return Err(Error::not_supported(format!("ALTER COLUMN … {other}")).at(position_of(name))),
+        other => return Err(Error::not_supported(format!("ALTER COLUMN … {other}")).at(ident_position(name))),
     };
     Ok(CatalogChange::SetDefault { table: table.id, column: column.id, default_sql })
 }
@@ -143,7 +143,7 @@ fn find<'a>(table: &'a TableDef, name: &Ident) -> Result<&'a ColumnDef> {
     let folded = fold(name);
     table.live_columns().find(|column| column.name == folded).ok_or_else(|| {
         Error::new(ErrorKind::UndefinedColumn, format!("column '{folded}' of table '{}' not found", table.name))
-            .at(position_of(name))
+            .at(ident_position(name))
             .suggest(&folded, table.live_columns().map(|c| c.name.as_str()))
     })
 }

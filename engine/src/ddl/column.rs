@@ -5,7 +5,7 @@ use sheaf_core::catalog::NewColumn;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Context;
-use crate::sql::{arrow_type, fold, parse_expression, position_of};
+use crate::sql::{arrow_type, fold, ident_position, parse_expression};
 
 /// A column, and whether it was written as the primary key.
 pub(super) struct Written {
@@ -15,7 +15,7 @@ pub(super) struct Written {
 
 pub(super) fn read(context: &Context, definition: &ColumnDef) -> Result<Written> {
     let ColumnDef { name, data_type, options } = definition;
-    let position = position_of(name);
+    let position = ident_position(name);
     let data_type = arrow_type(data_type).map_err(|error| error.at(position))?;
     let mut column = NewColumn { name: column_name(name)?, data_type, nullable: true, default_sql: None, missing: None };
     let mut primary_key = false;
@@ -51,11 +51,11 @@ pub(super) fn read(context: &Context, definition: &ColumnDef) -> Result<Written>
 pub(super) fn column_name(name: &datafusion::sql::sqlparser::ast::Ident) -> Result<String> {
     let folded = fold(name);
     if folded.is_empty() {
-        return Err(Error::new(ErrorKind::Syntax, "a column needs a name").at(position_of(name)));
+        return Err(Error::new(ErrorKind::Syntax, "a column needs a name").at(ident_position(name)));
     }
     if folded.starts_with('_') && matches!(folded.as_str(), "_rowid" | "_seq") {
         return Err(Error::new(ErrorKind::InvalidStatement, format!("the name '{folded}' belongs to the system"))
-            .at(position_of(name)));
+            .at(ident_position(name)));
     }
     Ok(folded)
 }

@@ -13,7 +13,7 @@ use super::column::{self, plain_key, unsupported_constraint};
 use super::partition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
-use crate::sql::{fold, position_of};
+use crate::sql::{fold, ident_position, position_of};
 
 pub(super) fn run(context: &Context, table: &CreateTable) -> Result<Output> {
     check_clauses(table)?;
@@ -113,7 +113,7 @@ fn cluster_column(term: &Expr, columns: &[NewColumn]) -> Result<String> {
     if columns.iter().any(|c| c.name == name) {
         Ok(name)
     } else {
-        Err(no_column(&name, columns, "CLUSTER BY").at(position_of(ident)))
+        Err(no_column(&name, columns, "CLUSTER BY").at(ident_position(ident)))
     }
 }
 
@@ -150,12 +150,12 @@ fn read_options(options: &CreateTableOptions) -> Result<(Encoding, BTreeMap<Stri
         match fold(key).as_str() {
             "format" => {
                 encoding = value.parse::<Encoding>().map_err(|error| {
-                    Error::new(ErrorKind::InvalidParameter, error.to_string()).at(position_of(key))
+                    Error::new(ErrorKind::InvalidParameter, error.to_string()).at(ident_position(key))
                 })?;
             }
             other => {
                 return Err(Error::new(ErrorKind::InvalidParameter, format!("there is no table option '{other}'"))
-                    .at(position_of(key))
+                    .at(ident_position(key))
                     .hint("the only one is format, 'vortex' or 'parquet'"));
             }
         }

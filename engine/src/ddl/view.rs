@@ -6,7 +6,7 @@ use sheaf_core::catalog::CatalogChange;
 use crate::catalog::qualified_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
-use crate::sql::{position_of, select};
+use crate::sql::{ident_position, position_of, select};
 
 pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output> {
     let CreateView {
@@ -49,7 +49,7 @@ pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output
     let mut names = Vec::with_capacity(columns.len());
     for column in columns {
         if column.data_type.is_some() || column.options.is_some() {
-            return Err(Error::not_supported("a type or an option on a view's column").at(position_of(&column.name)));
+            return Err(Error::not_supported("a type or an option on a view's column").at(ident_position(&column.name)));
         }
         names.push(column.name);
     }

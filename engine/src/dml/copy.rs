@@ -13,7 +13,7 @@ use super::sink::Sink;
 use super::source::{named_idents, places};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
-use crate::sql::{fold, position_of};
+use crate::sql::{fold, ident_position, position_of};
 
 pub(super) async fn run(context: &Context, statement: &Statement) -> Result<Output> {
     let Statement::Copy { source, to, target, options, legacy_options, values: _ } = statement else {
@@ -83,7 +83,7 @@ fn read_options(options: &[CopyOption]) -> Result<ReadOptions> {
                     "parquet" => Format::Parquet,
                     other => {
                         return Err(Error::not_supported(format!("the format '{other}' in COPY"))
-                            .at(position_of(name))
+                            .at(ident_position(name))
                             .hint("csv and parquet are"));
                     }
                 });

@@ -62,8 +62,8 @@ pub(super) fn keys_of(table: &TableDef, rows: &RecordBatch) -> Result<RecordBatc
 /// Only the first of rows with equal values in `identity`.
 pub(super) fn first_of_each(identity: &[ArrayRef]) -> Result<UInt32Array> {
     let rows = comparable(identity)?;
-    let mut seen = HashSet::with_capacity(rows.len());
-    Ok(rows.iter().enumerate().filter(|(_, row)| seen.insert(row.as_ref())).map(|(i, _)| i as u32).collect())
+    let mut seen = HashSet::with_capacity(rows.num_rows());
+    Ok((0..rows.num_rows()).filter(|i| seen.insert(rows.row(*i))).map(|i| i as u32).collect())
 }
 
 /// For each row of `left`, whether `right` has a row with equal values.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::{filter_record_batch, not};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;

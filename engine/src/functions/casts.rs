@@ -22,8 +22,15 @@ impl FunctionRewrite for VectorCasts {
         "vector_casts"
     }
 
-    fn rewrite(&self, expr: Expr, schema: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
-        let Expr::Cast(Cast { expr: value, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::Cast(Cast { expr: value, field }) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
         let Some((dimension, half)) = as_vector(field.data_type()) else {
             return Ok(Transformed::no(expr));
         };

@@ -64,7 +64,8 @@ pub(super) fn constant(value: &ScalarValue) -> Result<Option<Vec<f32>>> {
         None => return exec_err!("{} is not a vector", value.data_type()),
     };
     let range = offsets[0] as usize..offsets[1] as usize;
-    let missing = nulls.is_some_and(|n| n.is_null(0)) || values.slice(range.start, range.len()).null_count() > 0;
+    let missing = nulls.is_some_and(|n| n.is_null(0))
+        || values.slice(range.start, range.len()).null_count() > 0;
     Ok((!missing).then(|| values.values()[range].to_vec()))
 }
 
@@ -88,7 +89,9 @@ fn list(array: &ArrayRef) -> Result<Option<Lists>> {
 /// Every row as a vector of `dimension` numbers; NULL stays NULL, and a list with a
 /// NULL in it becomes NULL. Another number of numbers is an error.
 pub(super) fn column(array: &ArrayRef, dimension: i32, half: bool) -> Result<FixedSizeListArray> {
-    if let Some((n, is_half)) = as_vector(array.data_type()).filter(|(n, _)| *n != dimension || !array.is_empty()) {
+    if let Some((n, is_half)) =
+        as_vector(array.data_type()).filter(|(n, _)| *n != dimension || !array.is_empty())
+    {
         if n != dimension {
             return Err(mismatch(dimension, n));
         }
@@ -130,5 +133,10 @@ pub(super) fn column(array: &ArrayRef, dimension: i32, half: bool) -> Result<Fix
         return exec_err!("a vector must be a fixed-size list");
     };
     let numbers = cast(&numbers.finish(), item.data_type())?;
-    Ok(FixedSizeListArray::try_new(item, dimension, numbers, Some(nulls).filter(|n| n.null_count() > 0))?)
+    Ok(FixedSizeListArray::try_new(
+        item,
+        dimension,
+        numbers,
+        Some(nulls).filter(|n| n.null_count() > 0),
+    )?)
 }

@@ -178,9 +178,7 @@ impl ScalarUDFImpl for Distance {
             return Ok(ExprSimplifyResult::Original(vec![left, right]));
         }
         let function = Self::new(self.name, self.metric, self.negated);
-        Ok(ExprSimplifyResult::Simplified(
-            ScalarUDF::from(function).call(vec![left, right]),
-        ))
+        Ok(ExprSimplifyResult::Simplified(ScalarUDF::from(function).call(vec![left, right])))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -202,11 +200,13 @@ impl ScalarUDFImpl for Distance {
             (Side::Constant(_), Side::Constant(_)) => {
                 return Ok(ColumnarValue::Scalar(ScalarValue::Float64(None)));
             }
-            (Side::Constant(None), Side::Column(column)) | (Side::Column(column), Side::Constant(None)) => {
+            (Side::Constant(None), Side::Column(column))
+            | (Side::Column(column), Side::Constant(None)) => {
                 return Ok(ColumnarValue::Array(new_null_array(&DataType::Float64, column.len())));
             }
             // Every metric is symmetric.
-            (Side::Constant(Some(one)), Side::Column(many)) | (Side::Column(many), Side::Constant(Some(one))) => {
+            (Side::Constant(Some(one)), Side::Column(many))
+            | (Side::Column(many), Side::Constant(Some(one))) => {
                 distances_to(self.metric, &many, &one)
             }
             (Side::Column(left), Side::Column(right)) => distances(self.metric, &left, &right),

@@ -6,7 +6,9 @@ use datafusion::arrow::array::{AsArray, Int32Array};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, ScalarValue, internal_err, plan_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::types::as_vector;
 
@@ -63,10 +65,8 @@ impl ScalarUDFImpl for Measure {
         let array = vectors.to_array(if constant { 1 } else { args.number_rows })?;
         let result: ColumnarValue = match (self.what, as_vector(array.data_type())) {
             (What::Dimensions, Some((dimension, _))) => {
-                let dimensions = Int32Array::new(
-                    vec![dimension; array.len()].into(),
-                    array.nulls().cloned(),
-                );
+                let dimensions =
+                    Int32Array::new(vec![dimension; array.len()].into(), array.nulls().cloned());
                 ColumnarValue::Array(Arc::new(dimensions))
             }
             (What::Norm, Some(_)) => {

@@ -50,7 +50,10 @@ impl ScalarUDFImpl for ToVector {
             [value, n] if convertible(value) && (n.is_integer() || n.is_null()) => {
                 Ok(vec![value.clone(), DataType::Int64])
             }
-            _ => plan_err!("{0} takes a text or list of numbers and a dimension: {0}('[1, 2, 3]', 3)", self.name()),
+            _ => plan_err!(
+                "{0} takes a text or list of numbers and a dimension: {0}('[1, 2, 3]', 3)",
+                self.name()
+            ),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::new_empty_array;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
@@ -21,7 +22,8 @@ use sheaf_formats::predicate::{CompareOp, Predicate};
 pub(super) fn exact(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Predicate> {
     if let Some(column) = expr.downcast_ref::<Column>() {
         let field = schema.fields().get(column.index())?;
-        return (*field.data_type() == DataType::Boolean).then_some(Predicate::IsTrue(column.index()));
+        return (*field.data_type() == DataType::Boolean)
+            .then_some(Predicate::IsTrue(column.index()));
     }
     if let Some(literal) = expr.downcast_ref::<Literal>() {
         return match literal.value() {
@@ -134,18 +136,19 @@ fn exact_binary(binary: &BinaryExpr, schema: &Schema) -> Option<Predicate> {
     let (index, own) = column(left, schema)?;
     if let Some(value) = literal(right) {
         return match op {
-            Operator::IsDistinctFrom => Some(Predicate::Not(Box::new(not_distinct(index, own, value)?))),
+            Operator::IsDistinctFrom => {
+                Some(Predicate::Not(Box::new(not_distinct(index, own, value)?)))
+            }
             Operator::IsNotDistinctFrom => not_distinct(index, own, value),
             _ => compare(index, own, compare_op(op)?, value),
         };
     }
-    let (other, other_type) = (plain_column(right)?, schema.fields().get(plain_column(right)?)?.data_type());
+    let (other, other_type) =
+        (plain_column(right)?, schema.fields().get(plain_column(right)?)?.data_type());
     let plain = plain_column(left).is_some();
-    (plain && own == other_type && comparable(own)).then_some(Predicate::CompareColumns {
-        left: index,
-        op: compare_op(op)?,
-        right: other,
-    })
+    // Two columns of floats may hold both zeros, which predicates tell apart.
+    let same = plain && own == other_type && comparable(own) && !own.is_floating();
+    same.then_some(Predicate::CompareColumns { left: index, op: compare_op(op)?, right: other })
 }
 
 fn compare_op(op: Operator) -> Option<CompareOp> {
@@ -161,8 +164,44 @@ fn compare_op(op: Operator) -> Option<CompareOp> {
 }
 
 fn compare(column: usize, own: &DataType, op: CompareOp, value: &ScalarValue) -> Option<Predicate> {
-    let value = value_as(value, own)?.to_scalar().ok()?;
-    comparable(own).then_some(Predicate::Compare { column, op, value })
+    if !comparable(own) {
+        return None;
+    }
+    let value = value_as(value, own)?;
+    let with = |op: CompareOp, value: &ScalarValue| {
+        Some(Predicate::Compare { column, op, value: value.to_scalar().ok()? })
+    };
+    let Some((minus, plus)) = zeros(&value) else { return with(op, &value) };
+    // To SQL the two zeros are one value; to predicates, which see floats in total
+    // order, they are neighbours.
+    match op {
+        CompareOp::Lt => with(op, &minus),
+        CompareOp::LtEq => with(op, &plus),
+        CompareOp::Gt => with(op, &plus),
+        CompareOp::GtEq => with(op, &minus),
+        CompareOp::Eq => Some(Predicate::And(vec![
+            with(CompareOp::GtEq, &minus)?,
+            with(CompareOp::LtEq, &plus)?,
+        ])),
+        CompareOp::NotEq => {
+            Some(Predicate::Or(vec![with(CompareOp::Lt, &minus)?, with(CompareOp::Gt, &plus)?]))
+        }
+    }
+}
+
+/// Both zeros of a float type, when `value` is one of them.
+fn zeros(value: &ScalarValue) -> Option<(ScalarValue, ScalarValue)> {
+    let zero = match value {
+        ScalarValue::Float16(Some(v)) => v.to_f32() == 0.0,
+        ScalarValue::Float32(Some(v)) => *v == 0.0,
+        ScalarValue::Float64(Some(v)) => *v == 0.0,
+        _ => false,
+    };
+    let both = [-0.0, 0.0].map(|zero| ScalarValue::Float64(Some(zero)).cast_to(&value.data_type()));
+    match both {
+        [Ok(minus), Ok(plus)] if zero => Some((minus, plus)),
+        _ => None,
+    }
 }
 
 /// `column IS NOT DISTINCT FROM value`, which is never NULL.
@@ -185,6 +224,8 @@ fn exact_in_list(list: &InListExpr, schema: &Schema) -> Option<Predicate> {
         let item = literal(item)?;
         if item.is_null() {
             has_null = true;
+        } else if let Some((minus, plus)) = zeros(item).filter(|_| item.data_type() == *own) {
+            values.extend([minus, plus]);
         } else if item.data_type() == *own {
             values.push(item.clone());
         } else if !lossless(own, &item.data_type()) {
@@ -195,7 +236,7 @@ fn exact_in_list(list: &InListExpr, schema: &Schema) -> Option<Predicate> {
         // What the column's type cannot hold is equal to none of its values.
     }
     let values = if values.is_empty() {
-        datafusion::arrow::array::new_empty_array(own)
+        new_empty_array(own)
     } else {
         ScalarValue::iter_to_array(values).ok()?
     };
@@ -255,14 +296,22 @@ fn value_as(value: &ScalarValue, own: &DataType) -> Option<ScalarValue> {
 
 /// Whether every value of `from` has its own value of `to`, in the same order.
 fn lossless(from: &DataType, to: &DataType) -> bool {
-    use DataType::{BinaryView, Binary, Date32, Float32, Float64, LargeBinary, Timestamp};
+    use DataType::{Binary, BinaryView, Date32, Float32, Float64, LargeBinary, Timestamp};
     if from == to || (from.is_string() && to.is_string()) {
         return true;
     }
-    if let (Some((from_bits, from_signed)), Some((to_bits, to_signed))) = (integer(from), integer(to)) {
-        return if from_signed == to_signed { from_bits <= to_bits } else { to_signed && from_bits < to_bits };
+    if let (Some((from_bits, from_signed)), Some((to_bits, to_signed))) =
+        (integer(from), integer(to))
+    {
+        return if from_signed == to_signed {
+            from_bits <= to_bits
+        } else {
+            to_signed && from_bits < to_bits
+        };
     }
-    if let (Some((from_precision, from_scale)), Some((to_precision, to_scale))) = (decimal(from), decimal(to)) {
+    if let (Some((from_precision, from_scale)), Some((to_precision, to_scale))) =
+        (decimal(from), decimal(to))
+    {
         return decimal(to).is_some()
             && integer(to).is_none()
             && from_scale <= to_scale

@@ -1,7 +1,5 @@
 //! Parts to partitions: partition *i* reads exactly its own list of pieces.
 
-use sheaf_core::Part;
-
 /// Pieces are not made smaller than this: it is the granularity of zone maps.
 const MIN_PIECE_ROWS: u64 = sheaf_formats::statistics::ZONE_ROWS as u64;
 /// Rows below which another partition costs more than it gives.
@@ -35,7 +33,8 @@ pub(super) fn divide(parts: &[(usize, u64)], target: usize) -> Vec<Vec<Piece>> {
     }
     // A quarter of a partition at most: any mix of sizes then evens out, and one
     // large part becomes exactly one piece per partition when it is alone.
-    let at_most = if parts.len() == 1 { total.div_ceil(count as u64) } else { total / (4 * count as u64) };
+    let at_most =
+        if parts.len() == 1 { total.div_ceil(count as u64) } else { total / (4 * count as u64) };
     assign(pieces(parts, at_most.max(MIN_PIECE_ROWS.min(total.div_ceil(count as u64)))), count)
 }
 
@@ -67,11 +66,6 @@ fn assign(mut pieces: Vec<Piece>, count: usize) -> Vec<Vec<Piece>> {
             list
         })
         .collect()
-}
-
-/// Index and rows of each part that `keep` keeps.
-pub(super) fn kept(parts: &[Part], keep: impl Fn(&Part) -> bool) -> Vec<(usize, u64)> {
-    parts.iter().enumerate().filter(|(_, part)| keep(part)).map(|(i, part)| (i, part.rows())).collect()
 }
 
 #[cfg(test)]
@@ -108,10 +102,13 @@ mod tests {
     #[test]
     fn one_large_part_is_split_and_a_small_one_is_not() {
         let split = divide(&[(0, 1_000_000)], 2);
-        assert_eq!(split, [
-            [Piece { part: 0, nth: 0, of: 2, rows: 500_000 }],
-            [Piece { part: 0, nth: 1, of: 2, rows: 500_000 }],
-        ]);
+        assert_eq!(
+            split,
+            [
+                [Piece { part: 0, nth: 0, of: 2, rows: 500_000 }],
+                [Piece { part: 0, nth: 1, of: 2, rows: 500_000 }],
+            ]
+        );
         assert_eq!(divide(&[(0, 1_000)], 2).len(), 1);
         assert_eq!(divide(&[], 2), [[]]);
     }

@@ -3,7 +3,7 @@
 //! Values are taken as spread evenly between the smallest and the largest, and
 //! conditions as independent.
 
-use datafusion::arrow::array::Array;
+use datafusion::arrow::array::{Array, Datum};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{ColumnStatistics, ScalarValue};
 use sheaf_formats::predicate::{CompareOp, Predicate};
@@ -29,9 +29,11 @@ pub(super) fn selectivity(
     let share = match predicate {
         Predicate::Literal(value) => f64::from(u8::from(*value)),
         Predicate::Compare { column: index, op, value } => {
-            let (value, _) = datafusion::arrow::array::Datum::get(value);
+            let (value, _) = value.get();
             match ScalarValue::try_from_array(value, 0) {
-                Ok(value) if !value.is_null() => (1.0 - nulls(*index)) * compare(&column(*index), *op, &value),
+                Ok(value) if !value.is_null() => {
+                    (1.0 - nulls(*index)) * compare(&column(*index), *op, &value)
+                }
                 _ => 0.0,
             }
         }
@@ -84,7 +86,11 @@ fn conjunction(
                 let two = selectivity(&parts[j], rows, column);
                 // Where nothing is known of the range, a pair is a third of a third.
                 let overlap = one + two - 1.0;
-                if overlap > 0.0 { overlap } else { (one * two).min(1.0 / rows.max(1) as f64 + one * two / 4.0) }
+                if overlap > 0.0 {
+                    overlap
+                } else {
+                    (one * two).min(1.0 / rows.max(1) as f64 + one * two / 4.0)
+                }
             }
             None => one,
         };
@@ -116,7 +122,8 @@ fn equal(column: &ColumnStatistics) -> f64 {
 
 fn compare(column: &ColumnStatistics, op: CompareOp, value: &ScalarValue) -> f64 {
     let below = || -> Option<f64> {
-        let (min, max) = (number(column.min_value.get_value()?)?, number(column.max_value.get_value()?)?);
+        let (min, max) =
+            (number(column.min_value.get_value()?)?, number(column.max_value.get_value()?)?);
         let value = number(value)?;
         if value < min {
             return Some(0.0);

@@ -24,15 +24,14 @@ use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::scalar::ScalarValue;
-use sheaf_core::Part;
 use sheaf_formats::predicate::{CompareOp, Predicate};
 
-use super::partition::{Piece, divide, kept};
+use super::convert;
+use super::partition::{Piece, divide};
 use super::selectivity::selectivity;
 use super::statistics::{reduced, rows_of};
 use super::stream::{PartitionScan, ScanStream};
-use super::table::ScannedTable;
-use super::convert;
+use super::table::{ScannedPart, ScannedTable};
 
 /// The scan of a table: a [`DataSource`] for DataFusion's `DataSourceExec`.
 #[derive(Clone, Debug)]
@@ -56,10 +55,13 @@ pub(crate) struct SheafSource {
 }
 
 impl SheafSource {
-    /// A scan of the columns `projection` over at most `target_partitions`.
+    /// A scan of the columns `projection`, with filters and their exact meanings, over
+    /// at most `target_partitions`, each of which returns at most `limit` rows.
     pub(super) fn try_new(
         table: Arc<ScannedTable>,
         projection: Vec<usize>,
+        filters: Vec<(Arc<dyn PhysicalExpr>, Predicate)>,
+        limit: Option<usize>,
         target_partitions: usize,
     ) -> Result<Self> {
         let schema = Arc::new(table.schema.project(&projection)?);
@@ -70,44 +72,44 @@ impl SheafSource {
             filters: Vec::new(),
             predicate: None,
             dynamic: Vec::new(),
-            limit: None,
+            limit,
             target_partitions,
             partitions: Vec::new(),
             metrics: ExecutionPlanMetricsSet::new(),
         };
-        source.divide();
+        source.add_filters(filters);
         Ok(source)
     }
 
-    /// Adds a filter, with the table's column indices, and its exact meaning.
-    pub(super) fn add_filter(&mut self, filter: Arc<dyn PhysicalExpr>, predicate: Predicate) {
-        self.filters.push(filter);
-        self.predicate = convert::all(self.predicate.take().into_iter().chain([predicate]));
+    fn add_filters(&mut self, filters: Vec<(Arc<dyn PhysicalExpr>, Predicate)>) {
+        let (filters, predicates): (Vec<_>, Vec<_>) = filters.into_iter().unzip();
+        self.filters.extend(filters);
+        self.predicate = convert::all(self.predicate.take().into_iter().chain(predicates));
         self.divide();
-    }
-
-    /// Lets each partition return at most so many rows.
-    pub(super) fn set_limit(&mut self, limit: Option<usize>) {
-        self.limit = limit;
     }
 
     /// Distributes the parts that may hold matching rows.
     fn divide(&mut self) {
-        let parts = kept(&self.table.parts, |part| part.rows() > 0 && self.may_match(part));
+        let matching =
+            |part: &ScannedPart| part.part.rows() > 0 && part.may_match(self.predicate.as_ref());
+        let parts: Vec<(usize, u64)> = self
+            .table
+            .parts
+            .iter()
+            .enumerate()
+            .filter(|(_, part)| matching(part))
+            .map(|(index, part)| (index, part.part.rows()))
+            .collect();
         self.partitions = divide(&parts, self.target_partitions);
-    }
-
-    fn may_match(&self, part: &Part) -> bool {
-        match (&self.predicate, part.statistics()) {
-            (Some(predicate), Some(statistics)) => predicate.may_match(&statistics),
-            _ => true,
-        }
     }
 
     /// Number of segments and of memtables that are read.
     fn counts(&self) -> (usize, usize) {
         let first_pieces = self.partitions.iter().flatten().filter(|piece| piece.nth == 0);
-        let memtables = first_pieces.clone().filter(|piece| self.table.parts[piece.part].is_memtable()).count();
+        let memtables = first_pieces
+            .clone()
+            .filter(|piece| self.table.parts[piece.part].part.is_memtable())
+            .count();
         (first_pieces.count() - memtables, memtables)
     }
 
@@ -115,9 +117,13 @@ impl SheafSource {
     fn over_table(&self, filter: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         filter
             .transform_up(|expr| {
-                let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
+                let Some(column) = expr.downcast_ref::<Column>() else {
+                    return Ok(Transformed::no(expr));
+                };
                 let index = self.projection.get(column.index()).copied().ok_or_else(|| {
-                    internal_datafusion_err!("a filter names column {column}, which the scan does not return")
+                    internal_datafusion_err!(
+                        "a filter names column {column}, which the scan does not return"
+                    )
                 })?;
                 let name = self.table.schema.field(index).name();
                 Ok(Transformed::yes(Arc::new(Column::new(name, index)) as Arc<dyn PhysicalExpr>))
@@ -149,7 +155,9 @@ impl SheafSource {
         let Some(predicate) = &self.predicate else {
             return if whole { statistics } else { reduced(statistics, given, &[]) };
         };
-        let share = selectivity(predicate, table_rows, &|column| self.table.statistics.column(column).clone());
+        let share = selectivity(predicate, table_rows, &|column| {
+            self.table.statistics.column(column).clone()
+        });
         let total = (table_rows as f64 * share).ceil() as usize;
         let equals: Vec<usize> = self.constants().into_iter().map(|(column, _)| column).collect();
         let part = if whole { 1.0 } else { given as f64 / table_rows.max(1) as f64 };
@@ -158,7 +166,11 @@ impl SheafSource {
 }
 
 impl DataSource for SheafSource {
-    fn open(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn open(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let pieces = self.partitions.get(partition).cloned().ok_or_else(|| {
             internal_datafusion_err!("the scan of {} has no partition {partition}", self.table.name)
         })?;
@@ -177,7 +189,8 @@ impl DataSource for SheafSource {
 
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
         let (segments, memtables) = self.counts();
-        let all_segments = self.table.parts.iter().filter(|part| !part.is_memtable() && part.rows() > 0).count();
+        let all_segments =
+            self.table.parts.iter().filter(|p| !p.part.is_memtable() && p.part.rows() > 0).count();
         write!(f, "SheafScan: table={}, segments={segments}", self.table.name)?;
         if segments < all_segments {
             write!(f, " of {all_segments}")?;
@@ -296,12 +309,14 @@ impl DataSource for SheafSource {
     ) -> Result<FilterPushdownPropagation<Arc<dyn DataSource>>> {
         // Filtering before a limit is not the same as after it.
         if self.limit.is_some() {
-            return Ok(FilterPushdownPropagation::with_parent_pushdown_result(
-                vec![PushedDown::No; filters.len()],
-            ));
+            return Ok(FilterPushdownPropagation::with_parent_pushdown_result(vec![
+                PushedDown::No;
+                filters.len()
+            ]));
         }
         let mut source = self.clone();
         let mut answers = Vec::with_capacity(filters.len());
+        let mut taken = Vec::new();
         for filter in filters {
             let filter = self.over_table(filter)?;
             if filter.downcast_ref::<DynamicFilterPhysicalExpr>().is_some() {
@@ -310,7 +325,7 @@ impl DataSource for SheafSource {
                 source.dynamic.push(filter);
                 answers.push(PushedDown::Yes);
             } else if let Some(predicate) = convert::exact(&filter, &self.table.schema) {
-                source.add_filter(filter, predicate);
+                taken.push((filter, predicate));
                 answers.push(PushedDown::Yes);
             } else {
                 if contains_dynamic(&filter)? {
@@ -318,6 +333,9 @@ impl DataSource for SheafSource {
                 }
                 answers.push(PushedDown::No);
             }
+        }
+        if !taken.is_empty() {
+            source.add_filters(taken);
         }
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(answers)
             .with_updated_node(Arc::new(source)))

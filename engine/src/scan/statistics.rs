@@ -7,13 +7,14 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
-use sheaf_core::Part;
 use sheaf_formats::statistics::ColumnStatistics as SegmentColumn;
+
+use super::table::ScannedPart;
 
 /// Statistics of all rows of a table at a snapshot.
 pub(super) struct TableStatistics {
     schema: SchemaRef,
-    parts: Arc<[Part]>,
+    parts: Arc<[ScannedPart]>,
     /// No row is deleted and none is in a memtable: segments know everything.
     complete: bool,
     rows: Precision<usize>,
@@ -21,9 +22,9 @@ pub(super) struct TableStatistics {
 }
 
 impl TableStatistics {
-    pub(super) fn new(schema: SchemaRef, parts: Arc<[Part]>) -> Self {
-        let complete = parts.iter().all(|part| {
-            part.rows_exact() && part.statistics().map_or(part.rows() == 0, |s| s.rows == part.rows())
+    pub(super) fn new(schema: SchemaRef, parts: Arc<[ScannedPart]>) -> Self {
+        let complete = parts.iter().all(|ScannedPart { part, .. }| {
+            !part.is_memtable() && part.rows_exact() && part.deleted_rows() == 0
         });
         let rows = rows_of(parts.iter());
         let columns = schema.fields().iter().map(|_| OnceLock::new()).collect();
@@ -87,7 +88,9 @@ impl TableStatistics {
         ColumnStatistics {
             null_count: match never_null {
                 true => Precision::Exact(0),
-                false => precision(self.complete, usize::try_from(merged.nulls).unwrap_or(usize::MAX)),
+                false => {
+                    precision(self.complete, usize::try_from(merged.nulls).unwrap_or(usize::MAX))
+                }
             },
             min_value: bounds.min.map_or(Precision::Absent, |min| precision(exact_bounds, min)),
             max_value: bounds.max.map_or(Precision::Absent, |max| precision(exact_bounds, max)),
@@ -130,7 +133,8 @@ fn fold(
     value: Option<&ArrayRef>,
     better: impl Fn(&ScalarValue, &ScalarValue) -> bool,
 ) {
-    let value = value.and_then(|array| ScalarValue::try_from_array(array, 0).ok()).filter(|v| !v.is_null());
+    let value =
+        value.and_then(|array| ScalarValue::try_from_array(array, 0).ok()).filter(|v| !v.is_null());
     match value {
         Some(value) if !*lost => {
             if bound.as_ref().is_none_or(|old| better(&value, old)) {
@@ -145,9 +149,9 @@ fn fold(
 }
 
 /// Rows of some parts.
-pub(super) fn rows_of<'a>(parts: impl Iterator<Item = &'a Part>) -> Precision<usize> {
+pub(super) fn rows_of<'a>(parts: impl Iterator<Item = &'a ScannedPart>) -> Precision<usize> {
     let (mut rows, mut exact) = (0u64, true);
-    for part in parts {
+    for ScannedPart { part, .. } in parts {
         rows += part.rows();
         exact &= part.rows_exact();
     }

@@ -18,9 +18,11 @@ use datafusion::common::Result;
 use datafusion::execution::RecordBatchStream;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::DynamicFilterTracking;
-use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder,
+};
 use futures::{Stream, StreamExt};
-use sheaf_core::{Part, PartScan};
+use sheaf_core::PartScan;
 use sheaf_formats::predicate::Predicate;
 use sheaf_formats::segment::BatchStream;
 
@@ -98,7 +100,8 @@ impl ScanStream {
     /// What rows must satisfy now: the filters, and what dynamic filters say.
     fn predicate(&self) -> Option<Predicate> {
         let schema = &self.scan.table.schema;
-        let dynamic = self.scan.dynamic.iter().filter_map(|filter| convert::implied(filter, schema));
+        let dynamic =
+            self.scan.dynamic.iter().filter_map(|filter| convert::implied(filter, schema));
         convert::all(self.scan.predicate.iter().cloned().chain(dynamic))
     }
 
@@ -108,7 +111,7 @@ impl ScanStream {
             let piece = self.first_window(piece);
             let part = &self.scan.table.parts[piece.part];
             let predicate = self.predicate();
-            if !may_match(part, predicate.as_ref()) {
+            if !part.may_match(predicate.as_ref()) {
                 self.metrics.pieces_pruned.add(1);
                 self.metrics.rows_pruned.add(usize::try_from(piece.rows).unwrap_or(usize::MAX));
                 continue;
@@ -122,7 +125,7 @@ impl ScanStream {
                 piece: (piece.of > 1).then_some((piece.nth, piece.of)),
                 ordered: false,
             };
-            self.open = Some(part.scan(request).map_err(crate::Error::from)?);
+            self.open = Some(part.part.scan(request).map_err(crate::Error::from)?);
             return Ok(true);
         }
         Ok(false)
@@ -152,7 +155,9 @@ impl ScanStream {
 
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
         loop {
-            if let Some(batch) = self.coalescer.as_mut().and_then(BatchCoalescer::next_completed_batch) {
+            if let Some(batch) =
+                self.coalescer.as_mut().and_then(BatchCoalescer::next_completed_batch)
+            {
                 return Poll::Ready(Some(Ok(batch)));
             }
             if self.remaining == 0 {
@@ -164,7 +169,9 @@ impl ScanStream {
                     continue;
                 }
                 match &mut self.coalescer {
-                    Some(coalescer) if !coalescer.is_empty() => coalescer.finish_buffered_batch()?,
+                    Some(coalescer) if !coalescer.is_empty() => {
+                        coalescer.finish_buffered_batch()?
+                    }
                     _ => return Poll::Ready(None),
                 }
                 continue;
@@ -192,7 +199,8 @@ impl ScanStream {
         if batch.num_rows() == 0 {
             return Ok(None);
         }
-        let batch = if batch.num_rows() > self.remaining { batch.slice(0, self.remaining) } else { batch };
+        let batch =
+            if batch.num_rows() > self.remaining { batch.slice(0, self.remaining) } else { batch };
         if self.scan.limit.is_some() {
             self.remaining -= batch.num_rows();
         }
@@ -203,14 +211,6 @@ impl ScanStream {
             }
             None => Ok(Some(batch)),
         }
-    }
-}
-
-fn may_match(part: &Part, predicate: Option<&Predicate>) -> bool {
-    match (predicate, part.statistics()) {
-        (Some(predicate), Some(statistics)) => predicate.may_match(&statistics),
-        (Some(Predicate::Literal(value)), None) => *value,
-        _ => true,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A table at a snapshot, as DataFusion's planner sees it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -15,6 +15,8 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::physical_plan::ExecutionPlan;
 use sheaf_core::{Part, TableSnapshot};
+use sheaf_formats::predicate::Predicate;
+use sheaf_formats::statistics::SegmentStatistics;
 
 use super::convert;
 use super::source::SheafSource;
@@ -25,13 +27,38 @@ pub(super) struct ScannedTable {
     /// Name for EXPLAIN.
     pub(super) name: String,
     pub(super) schema: SchemaRef,
-    pub(super) parts: Arc<[Part]>,
+    pub(super) parts: Arc<[ScannedPart]>,
     pub(super) statistics: TableStatistics,
+}
+
+/// A part, and its statistics once somebody has asked for them.
+pub(super) struct ScannedPart {
+    pub(super) part: Part,
+    statistics: OnceLock<Option<Arc<SegmentStatistics>>>,
+}
+
+impl ScannedPart {
+    /// Statistics over all rows of a segment, deleted ones included.
+    pub(super) fn statistics(&self) -> Option<&SegmentStatistics> {
+        self.statistics.get_or_init(|| self.part.statistics()).as_deref()
+    }
+
+    /// False only when no row can satisfy the predicate.
+    pub(super) fn may_match(&self, predicate: Option<&Predicate>) -> bool {
+        match (predicate, self.statistics()) {
+            (Some(predicate), Some(statistics)) => predicate.may_match(statistics),
+            (Some(Predicate::Literal(value)), None) => *value,
+            _ => true,
+        }
+    }
 }
 
 impl fmt::Debug for ScannedTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScannedTable").field("name", &self.name).field("parts", &self.parts.len()).finish()
+        f.debug_struct("ScannedTable")
+            .field("name", &self.name)
+            .field("parts", &self.parts.len())
+            .finish()
     }
 }
 
@@ -49,7 +76,8 @@ impl SnapshotTable {
     pub(crate) fn new(name: impl Into<String>, snapshot: &TableSnapshot) -> Self {
         let key = snapshot.def().key_indices();
         let constraints = if key.is_empty() { vec![] } else { vec![Constraint::PrimaryKey(key)] };
-        let parts: Arc<[Part]> = snapshot.parts().into();
+        let scanned = |part: &Part| ScannedPart { part: part.clone(), statistics: OnceLock::new() };
+        let parts: Arc<[ScannedPart]> = snapshot.parts().iter().map(scanned).collect();
         let schema = Arc::clone(snapshot.schema());
         Self {
             table: Arc::new(ScannedTable {
@@ -122,19 +150,17 @@ impl TableProvider for SnapshotTable {
             Some(columns) => columns.clone(),
             None => (0..self.table.schema.fields().len()).collect(),
         };
-        let mut source = SheafSource::try_new(
-            Arc::clone(&self.table),
-            projection,
-            state.config().target_partitions(),
-        )?;
+        let mut taken = Vec::with_capacity(filters.len());
         for filter in filters {
             let physical = self.physical(filter)?;
             let Some(predicate) = convert::exact(&physical, &self.table.schema) else {
                 return internal_err!("the scan was given a filter it does not take: {filter}");
             };
-            source.add_filter(physical, predicate);
+            taken.push((physical, predicate));
         }
-        source.set_limit(limit);
+        let partitions = state.config().target_partitions();
+        let table = Arc::clone(&self.table);
+        let source = SheafSource::try_new(table, projection, taken, limit, partitions)?;
         Ok(DataSourceExec::from_data_source(source))
     }
 

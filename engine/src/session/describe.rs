@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{Context, Output};
 use crate::error::{Error, Result};
-use crate::sql::{self, fold, position_of, resolve, sql_name, string_literal};
+use crate::sql::{self, fold, ident_position, position_of, resolve, sql_name, string_literal};
 
 /// `DESCRIBE t`: columns with their SQL types.
 pub(super) async fn table(context: &Context, name: &ObjectName) -> Result<Output> {
@@ -61,7 +61,7 @@ pub(super) fn settings(context: &Context, variable: &[Ident]) -> Result<Output> 
         [all] if all == "all" => context.settings.list(options),
         [time, zone] if time == "time" && zone == "zone" => vec![context.settings.get("timezone", options)?],
         name => {
-            let error_at = variable.first().and_then(position_of);
+            let error_at = variable.first().and_then(ident_position);
             vec![context.settings.get(&name.join("."), options).map_err(|error| error.at(error_at))?]
         }
     };

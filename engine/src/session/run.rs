@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::prepared::Named;
 use super::{Output, Session, describe};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::{arrow_type, fold, one_ident, position_of};
+use crate::sql::{arrow_type, fold, ident_position, one_ident, position_of};
 use crate::{ddl, dml};
 
 /// A statement is tried again this often when other commits got in its way.
@@ -207,7 +207,7 @@ fn deallocate(session: &Session, name: &Ident) -> Result<Output> {
     let removed = session.inner.prepared.lock().remove(&folded);
     match removed {
         Some(_) => Ok(Output::done("DEALLOCATE")),
-        None => Err(unknown_prepared(session, &folded).at(position_of(name))),
+        None => Err(unknown_prepared(session, &folded).at(ident_position(name))),
     }
 }
 

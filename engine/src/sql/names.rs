@@ -63,3 +63,9 @@ pub(crate) fn position_of(node: &impl Spanned) -> Option<(u64, u64)> {
     let start = node.span().start;
     (start.line > 0).then_some((start.line, start.column))
 }
+
+/// Line and column where an identifier begins.
+pub(crate) fn ident_position(ident: &Ident) -> Option<(u64, u64)> {
+    let start = ident.span.start;
+    (start.line > 0).then_some((start.line, start.column))
+}

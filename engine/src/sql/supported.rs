@@ -67,10 +67,10 @@ impl VisitorMut for Supported {
         refuse(settings.is_some(), "SETTINGS in a query", query)?;
         refuse(format_clause.is_some(), "FORMAT in a query", query)?;
         refuse(!pipe_operators.is_empty(), "the pipe operator |>", query)?;
-        for Cte { alias, query: _, from, materialized: _, closing_paren_token: _ } in
+        for Cte { alias: _, query: _, from, materialized: _, closing_paren_token: _ } in
             with.iter().flat_map(|with| &with.cte_tables)
         {
-            refuse(from.is_some(), "FROM in a WITH clause", &alias.name)?;
+            refuse(from.is_some(), "FROM in a WITH clause", query)?;
         }
         if let Some(order) = order_by {
             refuse(order.interpolate.is_some(), "INTERPOLATE in ORDER BY", query)?;

@@ -1,0 +1,219 @@
+//! Hot rows: durable commits, point reads, bulk load, recovery of a log.
+//!
+//! No peer yet: these are the figures that later comparisons start from.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{Int64Array, RecordBatch, StringViewArray};
+use sheaf_benches::{Failure, flights, percentile, rate, report, timed};
+use sheafdb::core::catalog::TableDef;
+use sheafdb::core::{Durability, OnConflict, Store, Write, WriteBatch};
+use sheafdb::{Database, OpenOptions};
+
+/// Bytes of rows that the log holds before the process dies.
+const LOG_BYTES: usize = 1 << 30;
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|a| a == "--fill-log") {
+        let path = arguments.get(at + 1).ok_or("--fill-log needs a path")?;
+        return fill_log(Path::new(path));
+    }
+    let folder = tempfile::tempdir()?;
+    commits(&folder.path().join("commits"))?;
+    reads(&folder.path().join("reads"))?;
+    bulk(&folder.path().join("bulk"))?;
+    recovery(&folder.path().join("recovery"))
+}
+
+fn open(path: &Path) -> Result<(Database, Arc<TableDef>), Failure> {
+    let database = Database::open(path)?;
+    database
+        .session()
+        .execute_blocking("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)")?;
+    let def = def(database.store(), "t")?;
+    Ok((database, def))
+}
+
+fn def(store: &Store, name: &str) -> Result<Arc<TableDef>, Failure> {
+    let snapshot = store.snapshot()?;
+    let found = snapshot.catalog().tables.values().find(|t| t.name == name);
+    Ok(Arc::clone(found.ok_or("the table is missing")?))
+}
+
+fn write(def: &Arc<TableDef>, keys: std::ops::Range<i64>, durability: Durability) -> Result<WriteBatch, Failure> {
+    let value = "x".repeat(100);
+    let values = StringViewArray::from_iter_values(keys.clone().map(|_| value.as_str()));
+    let keys = Int64Array::from_iter_values(keys);
+    let rows =
+        RecordBatch::try_new(Arc::clone(def.arrow_schema()), vec![Arc::new(keys), Arc::new(values)])?;
+    let write = Write::Insert { table: Arc::clone(def), rows, on_conflict: OnConflict::Replace };
+    Ok(WriteBatch { writes: vec![write], read_at: None, durability: Some(durability) })
+}
+
+fn commits(path: &Path) -> Result<(), Failure> {
+    let (database, def) = open(path)?;
+    let store = database.store();
+    let mut next = 0;
+    for (what, count, size, durability) in [
+        ("durable commits of 1 row, 1 writer", 5_000, 1, Durability::Sync),
+        ("durable rows in commits of 1,000, 1 writer", 500, 1_000, Durability::Sync),
+        ("durable rows in commits of 10,000, 1 writer", 50, 10_000, Durability::Sync),
+        ("unsynced commits of 1 row, 1 writer", 100_000, 1, Durability::None),
+    ] {
+        let ((), time) = timed(|| {
+            for _ in 0..count {
+                store.commit(write(&def, next..next + size, durability)?)?;
+                next += size;
+            }
+            Ok(())
+        })?;
+        report(what, rate((count * size) as u64, time));
+    }
+    const WRITERS: i64 = 32;
+    const EACH: i64 = 1_000;
+    let ((), time) = timed(|| {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..WRITERS)
+                .map(|w| {
+                    let def = &def;
+                    scope.spawn(move || -> Result<(), Failure> {
+                        let first = 1_000_000_000 + w * EACH;
+                        for key in first..first + EACH {
+                            store.commit(write(def, key..key + 1, Durability::Sync)?)?;
+                        }
+                        Ok(())
+                    })
+                })
+                .collect();
+            for thread in threads {
+                thread.join().map_err(|_| "a writer panicked")??;
+            }
+            Ok(())
+        })
+    })?;
+    report("durable commits of 1 row, 32 writers", rate((WRITERS * EACH) as u64, time));
+    Ok(())
+}
+
+fn reads(path: &Path) -> Result<(), Failure> {
+    const ROWS: i64 = 1_000_000;
+    let (database, def) = open(path)?;
+    let store = database.store();
+    for start in (0..ROWS).step_by(50_000) {
+        store.commit(write(&def, start..start + 50_000, Durability::None)?)?;
+    }
+    get(store, &def, ROWS, "point read, row in a memtable or a fresh segment")?;
+    store.flush(None)?;
+    store.compact(None)?;
+    get(store, &def, ROWS, "point read, row in a segment")?;
+    let session = database.session();
+    let mut samples = Vec::new();
+    for i in 0..500_i64 {
+        let start = Instant::now();
+        session.query_blocking(&format!("SELECT v FROM t WHERE k = {}", spread(i, ROWS)), vec![])?;
+        samples.push(start.elapsed());
+    }
+    latency("point SELECT through SQL", samples);
+    Ok(())
+}
+
+fn get(store: &Store, def: &Arc<TableDef>, rows: i64, what: &str) -> Result<(), Failure> {
+    let schema = Arc::new(def.arrow_schema().project(&[0])?);
+    let table = store.snapshot()?.table(def.id)?;
+    let mut samples = Vec::new();
+    for i in 0..20_000 {
+        let keys = Arc::new(Int64Array::from(vec![spread(i, rows)]));
+        let keys = RecordBatch::try_new(Arc::clone(&schema), vec![keys])?;
+        let start = Instant::now();
+        let found = table.get(&keys)?;
+        samples.push(start.elapsed());
+        if found.num_rows() != 1 {
+            return Err("a row is missing".into());
+        }
+    }
+    latency(what, samples);
+    Ok(())
+}
+
+fn latency(what: &str, mut samples: Vec<Duration>) {
+    samples.sort_unstable();
+    let micros = |percent| percentile(&samples, percent).as_secs_f64() * 1e6;
+    report(what, format!("p50 {:.1} us, p99 {:.1} us", micros(50.0), micros(99.0)));
+}
+
+/// Keys in an order that no cache likes.
+fn spread(i: i64, rows: i64) -> i64 {
+    i.wrapping_mul(7_919_317).rem_euclid(rows)
+}
+
+fn bulk(path: &Path) -> Result<(), Failure> {
+    let batches = flights(6)?;
+    let rows: u64 = batches.iter().map(|b| b.num_rows() as u64).sum();
+    let database = Database::open(path)?;
+    let file = path.join("../flights.parquet");
+    let mut writer = parquet::arrow::ArrowWriter::try_new(
+        std::fs::File::create(&file)?,
+        batches[0].schema(),
+        None,
+    )?;
+    for batch in &batches {
+        writer.write(batch)?;
+    }
+    writer.close()?;
+    let session = database.session();
+    session.execute_blocking(&format!(
+        "CREATE TABLE f AS SELECT * FROM '{0}' LIMIT 0",
+        file.display()
+    ))?;
+    let ((), time) = timed(|| {
+        session.execute_blocking(&format!("COPY f FROM '{}'", file.display()))?;
+        Ok(())
+    })?;
+    report("COPY of flights from Parquet, 19 columns, rows", rate(rows, time));
+    let bytes: u64 = database.store().segments()?.iter().map(|s| s.bytes).sum();
+    report("bytes per row on disk, flights", format!("{:.1}", bytes as f64 / rows as f64));
+    Ok(())
+}
+
+fn recovery(path: &Path) -> Result<(), Failure> {
+    let child = std::process::Command::new(std::env::current_exe()?)
+        .arg("--fill-log")
+        .arg(path)
+        .status()?;
+    if child.success() {
+        return Err("the child was to die".into());
+    }
+    let bytes: u64 = std::fs::read_dir(path.join("wal"))?
+        .filter_map(|entry| entry.ok()?.metadata().ok())
+        .map(|m| m.len())
+        .sum();
+    let (rows, time) = timed(|| {
+        let database = Database::open(path)?;
+        let rows = database.store().tables()?.iter().map(|t| t.rows).sum::<u64>();
+        Ok((rows, database))
+    })?;
+    let what = format!("reopen after a kill, {} MiB of log, {} rows", bytes >> 20, rows.0);
+    report(&what, format!("{:.2} s", time.as_secs_f64()));
+    Ok(())
+}
+
+/// Writes rows into the log alone, then dies as SIGKILL would have it.
+fn fill_log(path: &Path) -> Result<(), Failure> {
+    let options = OpenOptions::new().memtable_bytes(64 << 30).background(false);
+    let database = Database::open_with(path, options)?;
+    database.session().execute_blocking("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)")?;
+    let def = def(database.store(), "t")?;
+    let mut written = 0;
+    let mut next = 0;
+    while written < LOG_BYTES {
+        let batch = write(&def, next..next + 10_000, Durability::None)?;
+        database.store().commit(batch)?;
+        next += 10_000;
+        written += 10_000 * 150;
+    }
+    database.store().commit(write(&def, next..next + 1, Durability::Sync)?)?;
+    std::process::abort();
+}

@@ -1,0 +1,151 @@
+//! A scan of a Sheaf table beside the same rows in bare Vortex files under plain
+//! DataFusion: what snapshots, checksums and delete vectors cost.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use datafusion::datasource::MemTable;
+use datafusion::datasource::file_format::format_as_file_type;
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use sheaf_benches::{Failure, flights, report, timed};
+use sheafdb::{Database, Session};
+use tokio::runtime::Runtime;
+use vortex_datafusion::{VortexFormat, VortexFormatFactory};
+
+const QUERIES: &[(&str, &str)] = &[
+    ("count", "SELECT count(*) FROM f"),
+    ("sum of three columns", "SELECT sum(dep_delay), sum(arr_delay), sum(distance) FROM f"),
+    ("every column", "SELECT count(tailnum), count(dest), count(origin), sum(flight), sum(air_time), sum(distance), sum(dep_delay), sum(arr_delay), sum(hour), sum(minute), min(time_hour), sum(month), sum(day), sum(dep_time), sum(sched_dep_time), sum(arr_time), sum(sched_arr_time), count(carrier), sum(year) FROM f"),
+    ("filter 0.3 %", "SELECT count(*), sum(arr_delay) FROM f WHERE month = 7 AND day = 4"),
+    ("filter 8 %", "SELECT count(*), sum(arr_delay) FROM f WHERE month = 7"),
+    ("filter on text", "SELECT count(*), sum(arr_delay) FROM f WHERE dest = 'LAX'"),
+    ("group by", "SELECT carrier, month, avg(arr_delay) FROM f GROUP BY carrier, month ORDER BY 1, 2"),
+];
+
+const RUNS: usize = 9;
+
+fn main() -> Result<(), Failure> {
+    let runtime = Runtime::new()?;
+    let batches = flights(12)?;
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let folder = tempfile::tempdir()?;
+    let threads = std::thread::available_parallelism()?.get();
+    println!("{rows} rows of flights, {threads} threads, median of {RUNS} runs, alternating");
+
+    let bare = SessionContext::new_with_config(
+        SessionConfig::new().with_target_partitions(threads).with_batch_size(8192),
+    );
+    let files = folder.path().join("bare");
+    std::fs::create_dir(&files)?;
+    runtime.block_on(write_bare(&bare, &files, &batches))?;
+
+    let database = Database::open(folder.path().join("db"))?;
+    let session = database.session();
+    runtime.block_on(load(&database, &batches))?;
+
+    for (name, sql) in QUERIES {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut answers = None;
+        for _ in 0..RUNS {
+            let (theirs_rows, time) = timed(|| runtime.block_on(ask_bare(&bare, sql)))?;
+            theirs.push(time);
+            let (ours_rows, time) = timed(|| ask(&session, sql))?;
+            ours.push(time);
+            answers = Some((ours_rows, theirs_rows));
+        }
+        if let Some((ours_rows, theirs_rows)) = answers
+            && ours_rows != theirs_rows
+        {
+            return Err(format!("{name}: the answers differ\n{ours_rows}\n{theirs_rows}").into());
+        }
+        let (ours, theirs) = (median(ours), median(theirs));
+        let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
+        report(
+            name,
+            format!("{:.1} ms / {:.1} ms = {ratio:.2}x", ms(theirs), ms(ours)),
+        );
+    }
+    println!("bare Vortex / Sheaf; above 1 Sheaf is faster");
+    Ok(())
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn median(mut samples: Vec<Duration>) -> Duration {
+    samples.sort_unstable();
+    samples[samples.len() / 2]
+}
+
+async fn write_bare(
+    context: &SessionContext,
+    folder: &Path,
+    batches: &[RecordBatch],
+) -> Result<(), Failure> {
+    // As many rows per file as a segment has.
+    let mut chunks: Vec<Vec<RecordBatch>> = vec![Vec::new()];
+    let mut rows = 0;
+    for batch in batches {
+        if rows + batch.num_rows() > 1 << 20 {
+            chunks.push(Vec::new());
+            rows = 0;
+        }
+        rows += batch.num_rows();
+        if let Some(last) = chunks.last_mut() {
+            last.push(batch.clone());
+        }
+    }
+    for (i, chunk) in chunks.into_iter().enumerate() {
+        let table = MemTable::try_new(chunk[0].schema(), vec![chunk])?;
+        let input = context.read_table(Arc::new(table))?.into_unoptimized_plan();
+        let format = format_as_file_type(Arc::new(VortexFormatFactory::new()));
+        let target = folder.join(format!("{i}.vortex")).display().to_string();
+        let plan = LogicalPlanBuilder::copy_to(input, target, format, Default::default(), vec![])?
+            .build()?;
+        context.execute_logical_plan(plan).await?.collect().await?;
+    }
+    let format = Arc::new(VortexFormat::new(Default::default()));
+    let options = ListingOptions::new(format).with_file_extension("vortex");
+    let url = ListingTableUrl::parse(format!("{}/", folder.display()))?;
+    let config = ListingTableConfig::new(url)
+        .with_listing_options(options)
+        .infer_schema(&context.state())
+        .await?;
+    context.register_table("f", Arc::new(ListingTable::try_new(config)?))?;
+    Ok(())
+}
+
+async fn load(database: &Database, batches: &[RecordBatch]) -> Result<(), Failure> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("flights.parquet");
+    let mut writer = parquet::arrow::ArrowWriter::try_new(
+        std::fs::File::create(&file)?,
+        batches[0].schema(),
+        None,
+    )?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    writer.close()?;
+    let sql = format!("CREATE TABLE f AS SELECT * FROM '{}'", file.display());
+    database.session().execute(&sql).await?;
+    Ok(())
+}
+
+async fn ask_bare(context: &SessionContext, sql: &str) -> Result<String, Failure> {
+    let batches = context.sql(sql).await?.collect().await?;
+    Ok(arrow::util::pretty::pretty_format_batches(&batches)?.to_string())
+}
+
+fn ask(session: &Session, sql: &str) -> Result<String, Failure> {
+    let output = session.query_blocking(sql, Vec::new())?;
+    let batches = session.block_on(output.collect())??;
+    Ok(arrow::util::pretty::pretty_format_batches(&batches)?.to_string())
+}

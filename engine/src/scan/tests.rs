@@ -1,1 +1,0 @@
-//! Predicates mean what the expressions they come from mean.

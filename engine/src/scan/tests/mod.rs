@@ -1,0 +1,4 @@
+//! Scans: predicates mean what the expressions they come from mean, and tables
+//! answer like tables.
+
+mod conversion;
