@@ -24,7 +24,7 @@ pub fn run(quick: bool) -> ExitCode {
     }
     if !quick {
         steps.command("doc tests", &mut cargo(&["test", "--workspace", "--doc"]));
-        steps.command("build", &mut cargo(&["build", "--package", "sheaf"]));
+        steps.command("build", &mut cargo(&["build", "--workspace"]));
         readme::add(&mut steps);
         tour(&mut steps);
         python::add(&mut steps);

@@ -14,22 +14,28 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder, in place of one from an earlier tour.
-    pub fn make(path: &Path) -> Result<Self, Failure> {
+    /// Claims a path where nothing is, or removes the folder of an earlier tour from
+    /// it. The database that is made there then wants [`Self::mark`]ing.
+    pub fn claim(path: &Path) -> Result<Self, Failure> {
         let folder = Self { path: path.to_owned() };
-        if path.symlink_metadata().is_ok() {
-            if !path.join(MARK).is_file() {
-                return Err(Failure::Other(format!(
-                    "{} exists and no tour made it: nothing was touched. Give another place with --path",
-                    path.display()
-                )));
-            }
-            folder.remove_files()?;
+        if path.symlink_metadata().is_err() {
+            return Ok(folder);
         }
-        std::fs::create_dir_all(path)
-            .and_then(|()| std::fs::write(path.join(MARK), MARK_TEXT))
-            .map_err(|e| Failure::Other(format!("cannot make {}: {e}", path.display())))?;
+        if !path.join(MARK).is_file() {
+            return Err(Failure::Other(format!(
+                "{} exists and no tour made it: nothing was touched. Give another place with --path",
+                path.display()
+            )));
+        }
+        folder.remove_files()?;
         Ok(folder)
+    }
+
+    /// Says in the folder that a tour made it. A database refuses to be made beside
+    /// other files, so this comes after it.
+    pub fn mark(&self) -> Result<(), Failure> {
+        std::fs::write(self.path.join(MARK), MARK_TEXT)
+            .map_err(|e| Failure::Other(format!("cannot write into {}: {e}", self.path.display())))
     }
 
     /// Where it is.
@@ -56,7 +62,7 @@ mod tests {
     fn a_folder_of_somebody_else_is_not_touched() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("precious"), "x").unwrap();
-        assert!(Folder::make(dir.path()).is_err());
+        assert!(Folder::claim(dir.path()).is_err());
         assert!(dir.path().join("precious").exists());
     }
 
@@ -64,9 +70,13 @@ mod tests {
     fn a_folder_of_an_earlier_tour_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tour.sheaf");
-        std::fs::write(Folder::make(&path).unwrap().path().join("old"), "x").unwrap();
-        let folder = Folder::make(&path).unwrap();
-        assert!(!path.join("old").exists());
+        let folder = Folder::claim(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("old"), "x").unwrap();
+        folder.mark().unwrap();
+        let folder = Folder::claim(&path).unwrap();
+        assert!(!path.exists());
+        std::fs::create_dir(&path).unwrap();
         folder.remove().unwrap();
         assert!(!path.exists());
     }

@@ -23,7 +23,7 @@ pub use kill::write_until_killed;
 /// failure it stays, so that one can look.
 pub fn run(args: &TourArgs) -> Result<(), Failure> {
     let started = Instant::now();
-    let folder = Folder::make(&args.path)?;
+    let folder = Folder::claim(&args.path)?;
     println!(
         "Sheaf's tour: flights from New York in 2013 and the weather there, in {}",
         folder.path().display()
@@ -37,6 +37,8 @@ pub fn run(args: &TourArgs) -> Result<(), Failure> {
 fn chapters(folder: &Folder) -> Result<Guide, Failure> {
     let data = data::Data::read()?;
     let guide = Guide::open(folder.path())?;
+    folder.mark()?;
+    folder.mark()?;
     chapters::hot::run(&guide, &data)?;
     chapters::columnar::run(&guide)?;
     chapters::time::run(&guide)?;

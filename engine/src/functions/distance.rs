@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, FixedSizeListArray, Float64Array, new_null_array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, new_null_array,
+};
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
 use datafusion::common::{DataFusionError, ScalarValue, internal_err, plan_err};
 use datafusion::error::Result;
@@ -100,12 +102,14 @@ fn side(value: &ColumnarValue, dimension: Option<i32>) -> Result<Side> {
     match value {
         ColumnarValue::Scalar(value) => Ok(Side::Constant(constant(value)?)),
         ColumnarValue::Array(array) => {
-            let (dimension, half) = match (as_vector(array.data_type()), dimension) {
-                (Some(own), _) => own,
-                (None, Some(other)) => (other, false),
-                (None, None) => (first_dimension(array)?, false),
+            if as_vector(array.data_type()).is_some() {
+                return Ok(Side::Column(array.as_fixed_size_list().clone()));
+            }
+            let dimension = match dimension {
+                Some(dimension) => dimension,
+                None => first_dimension(array)?,
             };
-            Ok(Side::Column(column(array, dimension, half)?))
+            Ok(Side::Column(column(array, dimension, false)?))
         }
     }
 }

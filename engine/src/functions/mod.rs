@@ -1,5 +1,5 @@
-//! What SQL can call beyond DataFusion: vector functions and operators, time
-//! functions, and the types `VECTOR(n)` and `HALFVEC(n)`.
+//! What SQL can call beyond DataFusion: vector functions, operators and casts, and
+//! time functions.
 //!
 //! ```text
 //!   operators   a <-> b, a <=> b, a <#> b    become calls of
@@ -9,7 +9,7 @@
 //!   to_vector   to_vector, to_halfvec
 //!      |
 //!   convert     text and lists to vectors
-//!   types       VECTOR(n), HALFVEC(n), FLOAT[n] in SQL; what counts as a vector
+//!   types       what counts as a vector
 //! ```
 
 mod casts;
@@ -26,10 +26,7 @@ use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
 
-pub(crate) use types::VectorTypes;
-
-/// Adds every function, operator and rewrite of this module. The SQL types come
-/// with [`VectorTypes`], which goes to `SessionStateBuilder::with_type_planner`.
+/// Adds every function, operator and rewrite of this module.
 pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     let distances = distance::functions().map(ScalarUDF::from);
     let measures = measure::functions().map(ScalarUDF::from);

@@ -10,13 +10,15 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use std::sync::Arc;
 
+use crate::sql::SheafTypes;
+
 fn context() -> SessionContext {
     let mut config = SessionConfig::new();
     config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
-        .with_type_planner(Arc::new(super::VectorTypes))
+        .with_type_planner(Arc::new(SheafTypes))
         .build();
     super::register(&mut state).unwrap();
     SessionContext::new_with_state(state)
@@ -138,8 +140,7 @@ fn a_mismatch_is_found_in_planning_and_names_both_dimensions() {
     assert!(error(&context, "SELECT '[1,2]'::vector(3)").contains("dimensions 3 and 2"));
     assert!(error(&context, "SELECT v <-> 'nonsense' FROM p").contains("is not a vector"));
     assert!(error(&context, "SELECT v <-> '[1,x]' FROM p").contains("'x' is not a finite number"));
-    assert!(error(&context, "SELECT '[1]'::vector").contains("needs a dimension"));
-    assert!(error(&context, "SELECT '[1]'::vector(0)").contains("between 1 and"));
+    assert!(error(&context, "SELECT to_vector('[1]', 0)").contains("between 1 and"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 
 use crate::error::Result;
 use crate::functions;
-use crate::sql::{CATALOG, SheafTypes, UuidLiterals};
+use crate::sql::{CATALOG, SheafTypes, UuidCasts, UuidLiterals};
 
 /// The schema that unqualified names are looked up and created in.
 pub(super) const DEFAULT_SCHEMA: &str = "public";
@@ -31,5 +31,6 @@ pub(crate) fn initial_state() -> Result<SessionState> {
         .build();
     functions::register(&mut state)?;
     state.register_expr_planner(Arc::new(UuidLiterals))?;
+    state.register_function_rewrite(Arc::new(UuidCasts))?;
     Ok(state)
 }

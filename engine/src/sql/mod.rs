@@ -12,6 +12,7 @@ mod split;
 mod supported;
 mod types;
 mod uuid;
+mod uuid_casts;
 
 pub(crate) use binder::{bind_constant, bind_query};
 pub(crate) use build::{column_of, relation, select, string_literal};
@@ -22,3 +23,4 @@ pub(crate) use parse::{parse, parse_one, parse_expression, parse_object_name, pa
 pub(crate) use split::{complete_statements, is_complete, split};
 pub(crate) use types::{SheafTypes, arrow_type, sql_name};
 pub(crate) use uuid::{UUID_BYTES, UuidLiterals, parse_uuid};
+pub(crate) use uuid_casts::UuidCasts;

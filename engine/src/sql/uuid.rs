@@ -62,7 +62,7 @@ impl ExprPlanner for UuidLiterals {
     }
 }
 
-fn is_uuid(expr: &Expr, schema: &DFSchema) -> bool {
+pub(super) fn is_uuid(expr: &Expr, schema: &DFSchema) -> bool {
     matches!(expr.get_type(schema), Ok(DataType::FixedSizeBinary(UUID_BYTES)))
 }
 
@@ -78,7 +78,7 @@ fn is_text(expr: &Expr) -> bool {
 }
 
 /// The UUID that a text literal means; other expressions stay as they are.
-fn literal(expr: &Expr) -> PlanResult<Expr> {
+pub(super) fn literal(expr: &Expr) -> PlanResult<Expr> {
     let Some(text) = text_of(expr) else { return Ok(expr.clone()) };
     let bytes = parse_uuid(text)?;
     Ok(Expr::Literal(ScalarValue::FixedSizeBinary(UUID_BYTES, Some(bytes.to_vec())), None))

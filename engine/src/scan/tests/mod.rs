@@ -2,3 +2,6 @@
 //! answer like tables.
 
 mod conversion;
+mod fixture;
+mod plans;
+mod queries;
