@@ -7,12 +7,14 @@ use crate::output::View;
 /// Looks at standard output and the environment.
 pub fn view(max_rows: usize) -> View {
     let terminal = std::io::stdout().is_terminal();
-    let width = if terminal {
-        crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns))
-    } else {
-        None
-    };
-    View { color: terminal && colors_wanted(), width, max_rows, timer: true }
+    View { color: terminal && colors_wanted(), width: width(), max_rows, timer: true }
+}
+
+/// Columns of the terminal, which may change at any time; `None` when standard
+/// output is something else.
+pub fn width() -> Option<usize> {
+    let terminal = std::io::stdout().is_terminal();
+    terminal.then(crossterm::terminal::size)?.ok().map(|(columns, _)| usize::from(columns))
 }
 
 /// Whether messages on standard error may have colours.

@@ -1,6 +1,7 @@
 //! One value as text: safe to print, and the same in every format that is text.
 
 use arrow::array::{Array, ArrayRef};
+use arrow::buffer::NullBuffer;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -17,19 +18,21 @@ pub const TIMESTAMP_TZ: &str = "%Y-%m-%d %H:%M:%S%.f%:z";
 
 /// Formats the values of one column.
 pub struct Cells<'a> {
-    array: &'a ArrayRef,
+    nulls: Option<NullBuffer>,
     formatter: ArrayFormatter<'a>,
 }
 
 impl<'a> Cells<'a> {
     /// Prepares a column.
     pub fn new(array: &'a ArrayRef) -> Result<Self, ArrowError> {
-        Ok(Self { array, formatter: ArrayFormatter::try_new(array.as_ref(), &OPTIONS)? })
+        // Logical: the nulls of a dictionary's values and of a column without type too.
+        let nulls = array.logical_nulls();
+        Ok(Self { nulls, formatter: ArrayFormatter::try_new(array.as_ref(), &OPTIONS)? })
     }
 
     /// The text of a row's value; `None` is NULL.
     pub fn text(&self, row: usize) -> Result<Option<String>, ArrowError> {
-        if self.array.is_null(row) {
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return Ok(None);
         }
         self.formatter.value(row).try_to_string().map(Some)
@@ -50,7 +53,7 @@ pub fn printable(text: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::TimestampMicrosecondArray;
+    use arrow::array::{NullArray, TimestampMicrosecondArray};
 
     use super::*;
 
@@ -58,6 +61,12 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(printable("a\tb\n\u{1b}[31m"), "a\\tb\n\\u{1b}[31m");
         assert_eq!(printable("zürich"), "zürich");
+    }
+
+    #[test]
+    fn a_column_without_type_holds_only_nulls() {
+        let array: ArrayRef = Arc::new(NullArray::new(1));
+        assert_eq!(Cells::new(&array).unwrap().text(0).unwrap(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use sheafdb::Session;
 
 use crate::console::{Console, Flow};
 use crate::message::Failure;
+use crate::terminal;
 
 /// Reads and runs input until the person leaves.
 pub fn run(console: &mut Console, place: &str) -> Result<(), Failure> {
@@ -21,6 +22,7 @@ pub fn run(console: &mut Console, place: &str) -> Result<(), Failure> {
     loop {
         match editor.read_line(&editor::SheafPrompt) {
             Ok(Signal::Success(text)) => {
+                console.runner.view.width = terminal::width();
                 if run_text(console, &text) == Flow::Quit {
                     return Ok(());
                 }

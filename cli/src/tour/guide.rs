@@ -17,6 +17,8 @@ use crate::terminal;
 
 /// Rows of a result that the tour shows.
 const ROWS_SHOWN: usize = 12;
+/// Width of a result where there is no terminal to ask.
+const WIDTH: usize = 100;
 /// Rows handed to a bulk load at a time.
 const BULK_ROWS: usize = 1 << 16;
 
@@ -33,7 +35,9 @@ impl Guide {
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let database = Database::open(path)?;
         let session = database.session();
-        Ok(Self { database, session, view: View { timer: true, ..terminal::view(ROWS_SHOWN) } })
+        let mut view = terminal::view(ROWS_SHOWN);
+        view.width.get_or_insert(WIDTH);
+        Ok(Self { database, session, view })
     }
 
     /// Starts a chapter.

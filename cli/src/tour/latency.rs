@@ -32,8 +32,11 @@ impl Latencies {
 
 impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let us = |percent| self.percentile(percent).as_nanos() as f64 / 1e3;
-        write!(f, "p50 {:.1} us · p99 {:.1} us", us(50), us(99))
+        let text = |percent| match self.percentile(percent).as_nanos() as f64 / 1e3 {
+            us if us < 1e3 => format!("{us:.1} us"),
+            us => format!("{:.1} ms", us / 1e3),
+        };
+        write!(f, "p50 {} · p99 {}", text(50), text(99))
     }
 }
 
@@ -43,7 +46,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_nearest_ranks() {
-        let latencies = Latencies((1..=200).map(Duration::from_micros).collect());
-        assert_eq!(latencies.to_string(), "p50 100.0 us · p99 198.0 us");
+        let latencies = Latencies((1..=200).map(|n| Duration::from_micros(n * 8)).collect());
+        assert_eq!(latencies.to_string(), "p50 800.0 us · p99 1.6 ms");
     }
 }

@@ -64,6 +64,8 @@ fn end(folder: Folder, keep: bool, started: Instant) -> Result<(), Failure> {
             "  sheaf my.sheaf              the shell, on a database of your own; .help lists its commands"
         );
     }
-    println!("  cargo add sheafdb           the same engine inside a Rust program");
+    println!(
+        "  sheaf --help                one statement from a script, results as CSV, JSON or Arrow"
+    );
     Ok(())
 }

@@ -45,14 +45,15 @@ fn columns_of(def: &TableDef, ids: &[sheaf_core::catalog::ColumnId]) -> Option<S
 fn partition_of(def: &TableDef) -> Option<String> {
     let partition = def.partition.as_ref()?;
     let column = &def.column(partition.column)?.name;
-    let width = match partition.width {
-        BucketWidth::Months(months) => format!("{months} months"),
-        BucketWidth::Micros(micros) => match (micros % 86_400_000_000, micros % 1_000_000) {
-            (0, _) => format!("{} days", micros / 86_400_000_000),
-            (_, 0) => format!("{} seconds", micros / 1_000_000),
-            _ => format!("{micros} microseconds"),
-        },
+    let (count, unit) = match partition.width {
+        BucketWidth::Months(months) => (i64::from(months), "month"),
+        BucketWidth::Micros(micros) => {
+            let units = [(86_400_000_000, "day"), (3_600_000_000, "hour"), (1_000_000, "second")];
+            let whole = units.into_iter().find(|(length, _)| micros % length == 0);
+            whole.map_or((micros, "microsecond"), |(length, unit)| (micros / length, unit))
+        }
     };
+    let width = format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
     Some(format!("time_bucket('{width}', {column})"))
 }
 

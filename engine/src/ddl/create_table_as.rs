@@ -15,8 +15,8 @@ use crate::session::{Context, Output, blocking};
 pub(super) async fn run(context: &Context, mut table: CreateTable) -> Result<Output> {
     create_table::check_clauses(&table)?;
     if !table.columns.is_empty() {
-        return Err(Error::not_supported("CREATE TABLE AS with columns of its own")
-            .hint("name the columns in the query, with AS"));
+        return Err(Error::not_supported("CREATE TABLE AS with types of its own")
+            .hint("name the columns without types, and CAST in the query"));
     }
     if create_table::is_there(context, &table)? {
         return Ok(Output::done("CREATE TABLE AS"));

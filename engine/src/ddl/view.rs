@@ -1,12 +1,12 @@
 //! CREATE VIEW.
 
-use datafusion::sql::sqlparser::ast::{CreateTableOptions, CreateView, Ident, Statement, TableAlias, TableAliasColumnDef};
+use datafusion::sql::sqlparser::ast::{CreateTableOptions, CreateView, Statement};
 use sheaf_core::catalog::CatalogChange;
 
 use crate::catalog::qualified_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
-use crate::sql::{ident_position, position_of, select};
+use crate::sql::{ident_position, position_of, with_column_names};
 
 pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output> {
     let CreateView {
@@ -53,7 +53,7 @@ pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output
         }
         names.push(column.name);
     }
-    let query = if names.is_empty() { *query } else { renamed(*query, names) };
+    let query = if names.is_empty() { *query } else { with_column_names(*query, names) };
     let sql = qualified_text(&query, &context.settings.schema)?;
     // A view that cannot be planned is of no use to anybody.
     context.plan(Statement::Query(Box::new(query))).await?;
@@ -62,25 +62,4 @@ pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output
         CatalogChange::CreateView { schema, name: resolved.name, sql, replace: or_replace },
     )?;
     Ok(Output::done("CREATE VIEW"))
-}
-
-/// `SELECT * FROM (query) AS view (a, b)`
-fn renamed(
-    query: datafusion::sql::sqlparser::ast::Query,
-    names: Vec<Ident>,
-) -> datafusion::sql::sqlparser::ast::Query {
-    use datafusion::sql::sqlparser::ast::{SelectItem, TableFactor, TableWithJoins, WildcardAdditionalOptions};
-    let alias = TableAlias {
-        explicit: true,
-        name: Ident::with_quote('"', "view"),
-        columns: names.into_iter().map(|name| TableAliasColumnDef { name, data_type: None }).collect(),
-        at: None,
-    };
-    let relation =
-        TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None };
-    select(
-        vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
-        vec![TableWithJoins { relation, joins: vec![] }],
-        None,
-    )
 }

@@ -33,7 +33,10 @@ pub(super) fn assign_text(values: &ArrayRef, column: &str, to: &DataType) -> Res
         )
         .hint("write ARRAY[1, 2, 3]")),
         _ => {
-            let trimmed: StringViewArray = texts.iter().map(|text| text.map(str::trim)).collect();
+            let trimmed: StringViewArray = match to {
+                DataType::Interval(_) => texts.iter().map(|text| text.map(spelled_out)).collect(),
+                _ => texts.iter().map(|text| text.map(str::trim)).collect(),
+            };
             let trimmed: ArrayRef = Arc::new(trimmed);
             let cast = cast_with_options(&trimmed, to, &QUIET)?;
             if cast.logical_null_count() > values.logical_null_count() {
@@ -42,6 +45,25 @@ pub(super) fn assign_text(values: &ArrayRef, column: &str, to: &DataType) -> Res
             Ok(cast)
         }
     }
+}
+
+/// An interval with its hours, minutes and seconds as words, which is the only form
+/// that Arrow reads: `1 day -03:30:00` becomes `1 day -3 hours -30 minutes -0 seconds`.
+fn spelled_out(interval: &str) -> String {
+    let words = interval.split_whitespace().map(|word| {
+        let (sign, digits) = match word.strip_prefix('-') {
+            Some(digits) => ("-", digits),
+            None => ("", word.strip_prefix('+').unwrap_or(word)),
+        };
+        match digits.split(':').collect::<Vec<_>>().as_slice() {
+            [hours, minutes] => format!("{sign}{hours} hours {sign}{minutes} minutes"),
+            [hours, minutes, seconds] => {
+                format!("{sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds")
+            }
+            _ => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn in_column(column: &str, error: Error) -> Error {

@@ -8,7 +8,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 
 use crate::error::Result;
 use crate::functions;
-use crate::sql::{CATALOG, SheafTypes, UuidCasts, UuidLiterals};
+use crate::sql::{CATALOG, CheckedIntegers, FunctionRelations, SheafTypes, UuidCasts, UuidLiterals};
 
 /// The schema that unqualified names are looked up and created in.
 pub(super) const DEFAULT_SCHEMA: &str = "public";
@@ -23,6 +23,8 @@ pub(crate) fn initial_state() -> Result<SessionState> {
     options.sql_parser.collect_spans = true;
     // 0.1 + 0.2 is 0.3, as in PostgreSQL.
     options.sql_parser.parse_float_as_decimal = true;
+    // now() and to_timestamp() have a zone, as in PostgreSQL.
+    options.execution.time_zone = Some("UTC".to_owned());
     options.sql_parser.map_string_types_to_utf8view = true;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
@@ -32,5 +34,7 @@ pub(crate) fn initial_state() -> Result<SessionState> {
     functions::register(&mut state)?;
     state.register_expr_planner(Arc::new(UuidLiterals))?;
     state.register_function_rewrite(Arc::new(UuidCasts))?;
+    state.register_relation_planner(Arc::new(FunctionRelations))?;
+    state.add_analyzer_rule(Arc::new(CheckedIntegers));
     Ok(state)
 }

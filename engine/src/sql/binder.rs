@@ -65,7 +65,8 @@ pub(crate) fn bind_constant(
             ),
             error => error,
         })?;
-    let physical = state.create_physical_expr(bound, &schema)?;
+    // now() has its moment put in.
+    let physical = state.create_physical_expr(binder.simplified(bound)?, &schema)?;
     let batch = arrow::array::RecordBatch::try_new_with_options(
         SchemaRef::new(arrow::datatypes::Schema::empty()),
         vec![],

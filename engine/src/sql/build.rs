@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, TableAlias,
-    TableFactor, TableWithJoins, Value,
+    TableAliasColumnDef, TableFactor, TableWithJoins, Value, WildcardAdditionalOptions,
 };
 
 /// `SELECT projection FROM from WHERE selection`
@@ -69,6 +69,23 @@ pub(crate) fn relation(schema: &str, name: &str, alias: &str) -> TableWithJoins 
         },
         joins: vec![],
     }
+}
+
+/// `SELECT * FROM (query) AS named (a, b)`
+pub(crate) fn with_column_names(query: Query, names: Vec<Ident>) -> Query {
+    let alias = TableAlias {
+        explicit: true,
+        name: Ident::with_quote('"', "named"),
+        columns: names.into_iter().map(|name| TableAliasColumnDef { name, data_type: None }).collect(),
+        at: None,
+    };
+    let relation =
+        TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None };
+    select(
+        vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
+        vec![TableWithJoins { relation, joins: vec![] }],
+        None,
+    )
 }
 
 /// `alias.column`

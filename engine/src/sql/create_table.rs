@@ -4,8 +4,10 @@
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{CreateTableOptions, Statement, WrappedCollection};
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::build::with_column_names;
 
 /// What a table is partitioned by: `PARTITION BY time_bucket('1 month', ts)`.
 pub(crate) const PARTITION_FUNCTION: &str = "time_bucket";
@@ -23,6 +25,17 @@ pub(super) fn parse_create_table(parser: &mut Parser) -> Option<Result<Statement
 fn after_keywords(parser: &mut Parser) -> Result<Statement, ParserError> {
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let name = parser.parse_object_name(false)?;
+    // `(a, b) AS query` names the columns of the query.
+    let names = parser.maybe_parse(|parser| {
+        let names = parser.parse_parenthesized_column_list(IsOptional::Mandatory, false)?;
+        parser.expect_keyword_is(Keyword::AS)?;
+        Ok(names)
+    })?;
+    if let Some(names) = names {
+        let query = with_column_names(*parser.parse_query()?, names);
+        let table = CreateTableBuilder::new(name).if_not_exists(if_not_exists).query(Some(Box::new(query)));
+        return Ok(table.build().into());
+    }
     let (columns, constraints) = parser.parse_columns()?;
     let mut table = CreateTableBuilder::new(name)
         .if_not_exists(if_not_exists)

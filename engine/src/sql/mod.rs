@@ -2,10 +2,13 @@
 
 mod binder;
 mod build;
+mod column_names;
 mod create_table;
 mod dialect;
 mod errors;
+mod function_relations;
 mod names;
+mod overflow;
 mod parse;
 mod size;
 mod split;
@@ -15,10 +18,12 @@ mod uuid;
 mod uuid_casts;
 
 pub(crate) use binder::{bind_constant, bind_query};
-pub(crate) use build::{column_of, relation, select, string_literal};
+pub(crate) use build::{column_of, relation, select, string_literal, with_column_names};
 pub(crate) use create_table::PARTITION_FUNCTION;
 pub(crate) use errors::{parser_error, planner_error};
+pub(crate) use function_relations::FunctionRelations;
 pub(crate) use names::{CATALOG, Resolved, fold, ident_position, one_ident, position_of, resolve};
+pub(crate) use overflow::CheckedIntegers;
 pub(crate) use parse::{parse, parse_one, parse_expression, parse_object_name, parse_query_text};
 pub(crate) use split::{complete_statements, is_complete, split};
 pub(crate) use types::{SheafTypes, arrow_type, sql_name};

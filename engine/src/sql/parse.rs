@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::SheafDialect;
-use super::{size, supported};
+use super::{column_names, size, supported};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Levels of grammar that the parser may go down: far more than people write, and
@@ -23,6 +23,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
         }
         let mut statement = parser.parse_statement()?;
         supported::check(&mut statement)?;
+        column_names::name_columns(&mut statement);
         statements.push(statement);
         match parser.peek_token_ref().token {
             Token::SemiColon | Token::EOF => {}

@@ -222,7 +222,6 @@ mod tests {
             "SELECT * FROM t FETCH FIRST 3 ROWS WITH TIES",
             "SELECT a INTO b FROM t",
             "SELECT * FROM f(1) WITH ORDINALITY",
-            "SELECT a FROM t GROUP BY a WITH ROLLUP",
         ] {
             assert_eq!(parse(sql).unwrap_err().kind, ErrorKind::NotSupported, "{sql}");
         }

@@ -138,9 +138,10 @@ fn array_type(item: &SqlType, size: Option<u64>) -> Result<DataType> {
 /// Types that the parser does not know by name.
 fn custom_type(name: &ObjectName, arguments: &[String]) -> Result<DataType> {
     let unknown = || {
-        let error = Error::new(ErrorKind::UndefinedObject, format!("type '{name}' does not exist"));
+        let shown = name.to_string().to_lowercase();
+        let error = Error::new(ErrorKind::UndefinedObject, format!("type '{shown}' does not exist"));
         error.at(super::names::position_of(name)).suggest(
-            &name.to_string(),
+            &shown,
             ["text", "integer", "bigint", "double", "timestamp", "timestamptz", "boolean", "uuid", "vector", "halfvec"],
         )
     };

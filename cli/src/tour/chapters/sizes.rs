@@ -8,6 +8,11 @@ use crate::output::grouped;
 use crate::tour::guide::Guide;
 use crate::verify::write_report;
 
+const TABLES: &str = "\
+SELECT table_name, kind, rows, segments, disk_bytes, memtable_rows
+FROM sheaf.tables
+ORDER BY disk_bytes DESC";
+
 /// Runs the chapter.
 pub fn run(guide: &Guide, folder: &Path) -> Result<(), Failure> {
     guide.chapter(
@@ -17,26 +22,12 @@ pub fn run(guide: &Guide, folder: &Path) -> Result<(), Failure> {
     guide.code("store.flush(None)?; store.compact(None)?; store.verify()?");
     guide.store().flush(None)?;
     guide.store().compact(None)?;
-    let snapshot = guide.store().snapshot()?;
-    println!();
-    for info in guide.store().tables()? {
-        let name = snapshot.catalog().tables.get(&info.table).map_or("?", |t| t.name.as_str());
-        guide.measured(
-            name,
-            &format!(
-                "{:>7} rows · {} segments · {:>9} bytes",
-                grouped(info.rows),
-                info.segments,
-                grouped(info.disk_bytes)
-            ),
-        );
-    }
+    guide.query(TABLES, None)?;
     let (files, bytes) = size(folder)?;
     guide.measured(
         "the folder, log and manifest included",
         &format!("{files} files · {} bytes", grouped(bytes)),
     );
-    drop(snapshot);
     let started = Instant::now();
     let report = guide.store().verify()?;
     write_report(&report, started.elapsed(), &mut std::io::stdout())?;

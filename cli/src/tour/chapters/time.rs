@@ -4,12 +4,12 @@ use crate::message::Failure;
 use crate::tour::guide::Guide;
 
 const DAYS: &str = "\
-SELECT time_bucket('1 day', time_hour) AS day, round(avg(temp), 1) AS temp,
-       max(wind_gust) AS gust, round(sum(precip), 2) AS rain, min(visib) AS visibility
+SELECT time_bucket('1 day', time_hour) AS utc_day, round(avg(temp), 1) AS temp,
+       round(max(wind_gust), 1) AS gust, round(sum(precip), 2) AS rain, min(visib) AS visibility
 FROM weather
 WHERE origin = 'JFK' AND time_hour >= '2013-02-05T00:00:00Z' AND time_hour < '2013-02-12T00:00:00Z'
-GROUP BY day
-ORDER BY day";
+GROUP BY utc_day
+ORDER BY utc_day";
 
 /// Each reading holds from its hour until the next one of its airport.
 const LAST_READING: &str = "\

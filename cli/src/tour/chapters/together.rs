@@ -21,24 +21,24 @@ const READ: &str = "\
 WITH storm AS (
   SELECT temps FROM weather_days WHERE origin = 'JFK' AND day = DATE '2013-02-08'
 ), nearest AS (
-  SELECT d.origin, d.day, d.temps <-> storm.temps AS distance
+  SELECT d.origin, d.day, d.temps <-> storm.temps AS l2
   FROM weather_days d CROSS JOIN storm
   WHERE d.month IN (12, 1, 2) AND d.origin = 'JFK'
-  ORDER BY distance LIMIT 5
+  ORDER BY l2 LIMIT 5
 ), sky AS (
   SELECT origin, CAST(time_bucket('1 day', time_hour - INTERVAL '5 hours') AS DATE) AS day,
-         max(wind_gust) AS gust, round(sum(precip), 2) AS rain
+         round(max(wind_gust), 1) AS gust, round(sum(precip), 2) AS rain
   FROM weather GROUP BY 1, 2
 )
-SELECT n.day, round(n.distance, 1) AS distance, s.gust, s.rain, count(*) AS flights,
+SELECT n.day, round(n.l2, 1) AS distance, s.gust, s.rain, count(*) AS flights,
        count(*) FILTER (WHERE f.dep_time IS NULL) AS cancelled,
        round(avg(f.dep_delay), 1) AS mean_delay,
        count(*) FILTER (WHERE f.flight BETWEEN 9001 AND 9003) AS just_written
 FROM nearest n
 JOIN sky s ON s.origin = n.origin AND s.day = n.day
 JOIN flights f ON f.origin = n.origin AND make_date(f.year, f.month, f.day) = n.day
-GROUP BY n.day, n.distance, s.gust, s.rain
-ORDER BY n.distance";
+GROUP BY n.day, n.l2, s.gust, s.rain
+ORDER BY n.l2";
 
 /// Runs the chapter.
 pub fn run(guide: &Guide) -> Result<(), Failure> {
