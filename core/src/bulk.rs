@@ -13,6 +13,7 @@ use crate::commit::{BulkCommit, Command, check_rows};
 use crate::keys::KeyCodec;
 use crate::lookup;
 use crate::partition::{Bucket, split};
+use crate::rows::batch_bytes;
 use crate::segment::{
     Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, order, reorder, write_segment,
 };
@@ -71,7 +72,7 @@ impl BulkLoad {
     pub fn push(&mut self, rows: RecordBatch) -> Result<()> {
         check_rows(&self.def, &rows)?;
         for (bucket, rows) in split(&self.def, rows)? {
-            let bytes = rows.get_array_memory_size();
+            let bytes = batch_bytes(&rows);
             let buffer = self.buffers.entry(bucket).or_default();
             buffer.rows += rows.num_rows();
             buffer.bytes += bytes;
@@ -118,10 +119,14 @@ impl BulkLoad {
             segments: self.written.clone(),
             checked,
         };
-        let commit = self.writer.call(|reply| Command::Bulk(Box::new(bulk), reply))?;
-        // The files belong to the database now.
-        self.written.clear();
-        Ok(commit)
+        let outcome = self.writer.call(|reply| Command::Bulk(Box::new(bulk), reply));
+        // After a commit the files belong to the database. After a failed write of the
+        // manifest nobody knows whether it names them, so they stay, and the next
+        // opening finds out (I5).
+        if matches!(outcome, Ok(_) | Err(Error::Io { .. } | Error::Stopped(_))) {
+            self.written.clear();
+        }
+        outcome
     }
 
     fn write_out(&mut self, bucket: Bucket) -> Result<()> {

@@ -24,6 +24,10 @@ use crate::state::TableState;
 /// Small segments of a bucket that trigger a merge in the background.
 const SMALL_SEGMENTS: usize = 4;
 
+/// Bytes of segments, as they are on disk, that one merge takes: it holds them in
+/// memory, decoded.
+const MERGE_BYTES: u64 = 256 << 20;
+
 /// Segments to merge into one.
 pub(crate) type Pick = Vec<Arc<SegmentHandle>>;
 
@@ -50,12 +54,13 @@ pub(crate) fn pick(
             .map(|s| Arc::clone(s))
             .collect();
         small.sort_by_key(|s| s.meta.rows);
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         let fitting = small
             .iter()
             .take_while(|s| {
                 rows += s.meta.rows;
-                rows <= segment_rows as u64
+                bytes += s.meta.bytes;
+                rows <= segment_rows as u64 && bytes <= MERGE_BYTES
             })
             .count();
         if fitting >= least {

@@ -18,6 +18,9 @@ const READERS_DIR: &str = "readers";
 /// Bytes before the holder's name in the lock file: position and its check.
 const POSITION_LEN: usize = 24;
 
+/// How often a lock, or a position that is being written, is looked at again.
+const TRIES: usize = 1000;
+
 /// The longest name that is written; the field is padded, because a shorter name
 /// must not leave a tail of a longer one.
 const NAME_LEN: usize = 64;
@@ -28,13 +31,20 @@ pub(crate) struct WriterLock(Box<dyn FileLock>);
 impl WriterLock {
     /// Takes the lock, or says who has it.
     pub(crate) fn take(vfs: &dyn Vfs) -> Result<Self> {
-        let outcome = vfs
-            .lock(LOCK_PATH)
-            .map_err(|source| Error::Io { path: LOCK_PATH.into(), source })?;
+        let fail = |source| Error::Io { path: LOCK_PATH.into(), source };
+        let mut outcome = vfs.lock(LOCK_PATH).map_err(fail)?;
+        // A reader that looks whether there is a writer is in the way for a moment.
+        for _ in 0..TRIES {
+            if matches!(outcome, LockOutcome::Acquired(_)) {
+                break;
+            }
+            std::thread::yield_now();
+            outcome = vfs.lock(LOCK_PATH).map_err(fail)?;
+        }
         match outcome {
             LockOutcome::Acquired(lock) => {
                 let lock = Self(lock);
-                let mut bytes = position_bytes(0, 0).to_vec();
+                let mut bytes = position_bytes(RECOVERING.0, RECOVERING.1).to_vec();
                 let mut name = holder_name().into_bytes();
                 name.resize(NAME_LEN, b' ');
                 bytes.extend_from_slice(&name);
@@ -59,24 +69,26 @@ impl WriterLock {
 }
 
 /// How far the log is durable, as a live writer says: file and offset. `None` when
-/// there is no writer, and then everything whole in the log is durable or harmless.
+/// there is no writer, or one that is still recovering: then everything whole in the
+/// log counts, because recovery keeps all of it.
 pub(crate) fn durable_position(vfs: &dyn Vfs) -> Result<Option<(u64, u64)>> {
     let fail = |source| Error::Io { path: LOCK_PATH.into(), source };
     // A position is read while it may be written; its check tells, and then it is
     // there a moment later.
-    for _ in 0..1000 {
-        match vfs.lock(LOCK_PATH).map_err(fail)? {
-            LockOutcome::Acquired(_) => return Ok(None),
-            LockOutcome::Held(bytes) => {
-                if let Some(position) = parse_position(&bytes) {
-                    return Ok(Some(position));
-                }
-            }
+    for _ in 0..TRIES {
+        let Some(bytes) = vfs.holder(LOCK_PATH).map_err(fail)? else { return Ok(None) };
+        match parse_position(&bytes) {
+            Some(RECOVERING) => return Ok(None),
+            Some(position) => return Ok(Some(position)),
+            None => {}
         }
         std::thread::yield_now();
     }
     Err(Error::Invalid("the writer's position cannot be read; try again".into()))
 }
+
+/// What a writer publishes before it knows a position.
+const RECOVERING: (u64, u64) = (0, 0);
 
 fn position_bytes(first_seq: u64, offset: u64) -> [u8; POSITION_LEN] {
     let mut bytes = [0; POSITION_LEN];

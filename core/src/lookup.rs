@@ -32,14 +32,23 @@ impl Place {
 pub(crate) struct Found {
     /// The version that is visible, if any.
     pub place: Option<Place>,
-    /// The newest sequence number that made or ended a version of this key.
+    /// The newest sequence number that made or ended a version of this key; exact only
+    /// as far as the caller asked.
     pub changed: u64,
 }
 
 /// The version of `key` that is visible at `seq`. With `seq` just below a commit's
 /// number this is the row that the commit replaces, also during replay, when later
 /// bulk loads are already in segments.
-pub(crate) fn find(table: &TableState, key: &Bytes, seq: u64) -> Result<Found> {
+///
+/// With `since`, [`Found::changed`] tells whether the key changed after it. Without,
+/// it is not looked up where that would mean reading a segment.
+pub(crate) fn find(
+    table: &TableState,
+    key: &Bytes,
+    seq: u64,
+    since: Option<u64>,
+) -> Result<Found> {
     let mut found = Found::default();
     for memtable in table.memtables() {
         let Memtable::Keyed(keyed) = memtable else { continue };
@@ -62,7 +71,12 @@ pub(crate) fn find(table: &TableState, key: &Bytes, seq: u64) -> Result<Found> {
             continue;
         }
         for ordinal in segment.keys()?.find(key)? {
-            let written = segment.seqs(&[u64::from(ordinal)])?[0];
+            let (min, max) = (segment.meta.min_seq, segment.meta.max_seq);
+            let written = if max > seq || since.is_some_and(|since| min <= since && since < max) {
+                segment.seqs(&[u64::from(ordinal)])?[0]
+            } else {
+                min
+            };
             if written > seq {
                 continue;
             }
@@ -89,7 +103,7 @@ pub(crate) fn check_absent(
     }
     for segment in new {
         for (key, _) in segment.keys()?.entries()? {
-            if find(table, &key, LIVE - 1)?.place.is_some() {
+            if find(table, &key, LIVE - 1, None)?.place.is_some() {
                 return Err(Error::DuplicateKey {
                     table: table.def.name.clone(),
                     key: codec.describe(&table.def, &key),

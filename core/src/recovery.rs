@@ -57,6 +57,7 @@ pub(crate) fn state_of(
             immutable: Vec::new(),
             segments,
             flushed_seq: files.flushed_seq,
+            truncated_seq: 0,
             next_rowid: Arc::new(AtomicU64::new(files.next_rowid.max(1))),
         };
         state.tables.insert(*id, Arc::new(table));
@@ -99,12 +100,17 @@ pub(crate) fn recover(
                 what: format!("it is damaged at byte {}, and a later file follows", outcome.end),
             });
         }
-        if outcome.torn > 0 && writer {
-            tracing::warn!(path, bytes = outcome.torn, "cutting a torn tail off the log");
+        if writer && i + 1 == files.len() {
+            if outcome.torn > 0 {
+                tracing::warn!(path, bytes = outcome.torn, "cutting a torn tail off the log");
+            }
             if outcome.end < log::HEADER_LEN {
                 vfs.delete(&path).map_err(|source| Error::Io { path, source })?;
                 continue;
             }
+            // Also without a tail to cut: a writer that was killed may have left
+            // records that no sync has reached, and what is built on them now must
+            // not outlive them (I10).
             vfs.truncate(&path, outcome.end).map_err(|source| Error::Io { path, source })?;
         }
         info.bytes = outcome.end;

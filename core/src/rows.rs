@@ -1,6 +1,6 @@
 //! Rows as bytes: how the log and keyed memtables hold them (`arrow-row`).
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, Rows, SortField};
 use bytes::Bytes;
@@ -84,6 +84,15 @@ impl RowBytes {
         let whole = offsets.last().is_some_and(|end| *end as usize == bytes.len());
         (sorted && whole).then_some(Self { bytes, offsets })
     }
+}
+
+/// Bytes of the rows of a batch, without what its buffers hold beside them: a slice
+/// of a large batch is small.
+pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
+    let size = |column: &ArrayRef| {
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(size).sum()
 }
 
 /// Encodes and decodes whole rows of one schema.

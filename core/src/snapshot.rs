@@ -156,7 +156,7 @@ impl TableSnapshot {
         let mut batches = Vec::new();
         let mut by_segment: HashMap<u128, (Arc<SegmentHandle>, Vec<u64>)> = HashMap::new();
         for i in 0..keys.len() {
-            match find(&self.table, &keys.get(i), self.snapshot.seq())?.place {
+            match find(&self.table, &keys.get(i), self.snapshot.seq(), None)?.place {
                 Some(Place::Memtable { version, memtable: Memtable::Keyed(memtable) }) => {
                     let row = memtable.codec().decode([version.row.as_ref()])?;
                     batches.push(adapt(&self.target, memtable.def().version, &row)?);

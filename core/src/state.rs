@@ -33,6 +33,9 @@ pub(crate) struct TableState {
     pub segments: Vec<Arc<SegmentHandle>>,
     /// Log records up to this number are in segments.
     pub flushed_seq: u64,
+    /// The last TRUNCATE since the database was opened: a change of a row that was
+    /// read before it is a conflict.
+    pub truncated_seq: u64,
     /// The next `_rowid`; used by the commit thread alone.
     pub next_rowid: Arc<AtomicU64>,
 }
@@ -72,6 +75,14 @@ impl Shared {
 
     pub(crate) fn replace(&self, state: State) {
         *self.state.write() = Arc::new(state);
+    }
+
+    /// Replaces the state and lets snapshots see commits up to `seq`, in one step: a
+    /// snapshot must not pair the new state with an older number.
+    pub(crate) fn replace_and_publish(&self, state: State, seq: u64) {
+        let _no_new_pins = self.pins.lock();
+        self.replace(state);
+        self.publish(seq);
     }
 
     /// The newest sequence number that snapshots see.

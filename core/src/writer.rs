@@ -1,5 +1,6 @@
 //! The writing side of a store: opening, the two threads, and work on files.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
@@ -123,7 +124,10 @@ impl Writer {
             let maintenance = spawn("sheaf-maintain", move || {
                 while let Ok(table) = pressure.next_flush(IDLE) {
                     let Some(writer) = weak.upgrade() else { break };
-                    writer.maintain(table);
+                    let turn = AssertUnwindSafe(|| writer.maintain(table));
+                    if std::panic::catch_unwind(turn).is_err() {
+                        pressure.fail("background work panicked");
+                    }
                 }
             })?;
             writer.threads.lock().push(maintenance);
@@ -258,6 +262,11 @@ impl Writer {
 
     /// One turn of the maintenance thread: the flush that is wanted, or else a merge.
     fn maintain(&self, table: Option<TableId>) {
+        // A store that has stopped takes no outputs, so none are made.
+        if let Err(error) = self.collect() {
+            tracing::debug!(%error, "no background work");
+            return;
+        }
         let result = match table {
             Some(table) => self.flush(table).map(|()| self.pressure.recovered()),
             None => self.compact_anything(),

@@ -174,7 +174,12 @@ fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opt
     candidates
         .into_iter()
         .filter(|candidate| *candidate != name)
-        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -227,7 +232,10 @@ impl From<arrow::error::ArrowError> for Error {
         use arrow::error::ArrowError as Arrow;
         // The variants' own prefixes ("Cast error:") say nothing to a user.
         let message = match &error {
-            Arrow::CastError(m) | Arrow::ComputeError(m) | Arrow::ParseError(m) | Arrow::InvalidArgumentError(m)
+            Arrow::CastError(m)
+            | Arrow::ComputeError(m)
+            | Arrow::ParseError(m)
+            | Arrow::InvalidArgumentError(m)
             | Arrow::ArithmeticOverflow(m) => m.clone(),
             Arrow::DivideByZero => "division by zero".to_owned(),
             Arrow::ExternalError(inner) => match inner.downcast_ref::<Error>() {
@@ -288,7 +296,10 @@ mod tests {
         let error = Error::new(ErrorKind::UndefinedTable, "table 'reading' not found")
             .at(Some((2, 15)))
             .suggest("reading", ["readings"]);
-        assert_eq!(error.to_string(), "table 'reading' not found (line 2, column 15); did you mean 'readings'?");
+        assert_eq!(
+            error.to_string(),
+            "table 'reading' not found (line 2, column 15); did you mean 'readings'?"
+        );
         assert_eq!(error.sqlstate(), "42P01");
     }
 }

@@ -136,7 +136,7 @@ pub fn distances_to(
 ) -> Result<Float64Array> {
     let column = VectorColumn::new(column)?;
     let mut out = vec![0f64; column.rows()];
-    column.ranks(metric, query, |row, rank| out[row] = metric.from_rank(rank))?;
+    column.ranks(metric, query, |row, rank| out[row] = metric.distance_of_rank(rank))?;
     Ok(Float64Array::new(out.into(), column.nulls))
 }
 

@@ -27,12 +27,12 @@ impl Metric {
                 cosine(dot, kernel::dot(a, a), square)
             }
         };
-        self.from_rank(rank)
+        self.distance_of_rank(rank)
     }
 
     /// Calls `each` with the row's number and its *rank* against `query` for each
     /// row of `rows`, which lie end to end. Ranks order like distances and cost
-    /// less; [`Self::from_rank`] turns one into the other.
+    /// less; [`Self::distance_of_rank`] turns one into the other.
     #[inline]
     pub(crate) fn ranks(self, query: &[f32], rows: &[f32], mut each: impl FnMut(usize, f64)) {
         match self {
@@ -52,7 +52,7 @@ impl Metric {
 
     /// The distance that a rank stands for.
     #[inline]
-    pub(crate) fn from_rank(self, rank: f64) -> f64 {
+    pub(crate) fn distance_of_rank(self, rank: f64) -> f64 {
         match self {
             Self::L2 => rank.sqrt(),
             Self::NegativeInnerProduct | Self::Cosine | Self::L1 => rank,

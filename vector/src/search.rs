@@ -147,7 +147,7 @@ impl Nearest {
     pub fn bound(&self) -> Option<f64> {
         (self.heap.len() == self.k)
             .then(|| self.heap.peek())?
-            .map(|c| self.metric.from_rank(c.rank))
+            .map(|c| self.metric.distance_of_rank(c.rank))
     }
 
     /// What was found, nearest first, ties by ordinal.
@@ -156,7 +156,7 @@ impl Nearest {
         self.heap
             .into_sorted_vec()
             .into_iter()
-            .map(|c| Neighbor { ordinal: c.ordinal, distance: metric.from_rank(c.rank) })
+            .map(|c| Neighbor { ordinal: c.ordinal, distance: metric.distance_of_rank(c.rank) })
             .collect()
     }
 }

@@ -50,7 +50,8 @@ impl Catalog {
                     next.tables.values().filter(|t| t.schema == *schema).map(|t| t.id).collect();
                 let views: Vec<ViewId> =
                     next.views.values().filter(|v| v.schema == *schema).map(|v| v.id).collect();
-                if !cascade && !(tables.is_empty() && views.is_empty()) {
+                let empty = tables.is_empty() && views.is_empty();
+                if !(empty || *cascade) {
                     return Err(Error::Invalid(format!(
                         "schema \"{}\" is not empty: drop what is in it first, or use CASCADE",
                         def.name

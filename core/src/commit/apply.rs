@@ -68,6 +68,9 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
     let mut plans = Vec::with_capacity(prepared.ops.len());
     for op in &prepared.ops {
         let table = table_of(state, op.table())?;
+        if prepared.read_at.is_some_and(|read_at| read_at < table.truncated_seq) {
+            return Err(Error::Conflict { table: table.def.name.clone() });
+        }
         plans.push(match op {
             PreparedOp::Put { table: def, keys, on_conflict, .. } => {
                 let mut ends = Vec::with_capacity(keys.len());
@@ -75,7 +78,7 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                 let mut kept = Vec::new();
                 for i in 0..keys.len() {
                     let key = keys.get(i);
-                    let found = find(table, &key, seq - 1)?;
+                    let found = find(table, &key, seq - 1, prepared.read_at)?;
                     let before =
                         overlay.as_ref().and_then(|o| o.get(&(def.id, key.clone())).copied());
                     let there = before.unwrap_or(found.place.is_some());
@@ -105,7 +108,7 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                 let mut ends = Vec::with_capacity(keys.len());
                 for i in 0..keys.len() {
                     let key = keys.get(i);
-                    let found = find(table, &key, seq - 1)?;
+                    let found = find(table, &key, seq - 1, prepared.read_at)?;
                     if prepared.read_at.is_some_and(|read_at| found.changed > read_at) {
                         return Err(Error::Conflict { table: def.name.clone() });
                     }
@@ -290,7 +293,7 @@ fn replay_change(table: &TableState, change: &Change, seq: u64) -> Result<()> {
             let rows = memtable.codec().encode(&batch)?;
             for i in 0..keys.len() {
                 let key = keys.get(i);
-                if let Some(place) = find(table, &key, seq - 1)?.place {
+                if let Some(place) = find(table, &key, seq - 1, None)?.place {
                     place.end(seq);
                 }
                 end_own(memtable, &key, seq);
@@ -300,7 +303,7 @@ fn replay_change(table: &TableState, change: &Change, seq: u64) -> Result<()> {
         Payload::DeleteKeys(keys) => {
             for i in 0..keys.len() {
                 let key = keys.get(i);
-                if let Some(place) = find(table, &key, seq - 1)?.place {
+                if let Some(place) = find(table, &key, seq - 1, None)?.place {
                     place.end(seq);
                 }
                 if let Memtable::Keyed(memtable) = &table.active {

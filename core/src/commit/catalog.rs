@@ -61,6 +61,7 @@ impl CommitThread {
                 immutable: Vec::new(),
                 segments: Vec::new(),
                 flushed_seq: seq,
+                truncated_seq: seq,
                 ..TableState::clone(table)
             };
             state.tables.insert(id, Arc::new(empty));
@@ -69,8 +70,7 @@ impl CommitThread {
         state.manifest_version = self.commit_edit(seq, ops)?;
         state.catalog = catalog;
         self.take_seq(seq);
-        self.shared.replace(state);
-        self.shared.publish(seq);
+        self.shared.replace_and_publish(state, seq);
         for segment in garbage {
             self.garbage(segment.paths(), Some(&segment));
         }
@@ -85,6 +85,7 @@ impl CommitThread {
             immutable: Vec::new(),
             segments: Vec::new(),
             flushed_seq: seq,
+            truncated_seq: 0,
             next_rowid: Arc::new(AtomicU64::new(1)),
         })
     }

@@ -177,8 +177,7 @@ impl CommitThread {
         state.manifest_version = self.commit_edit(seq, ops)?;
         self.take_seq(seq);
         state.tables.insert(bulk.def.id, Arc::new(table));
-        self.shared.replace(state);
-        self.shared.publish(seq);
+        self.shared.replace_and_publish(state, seq);
         Ok(Commit { seq, inserted: rows, ..Commit::default() })
     }
 

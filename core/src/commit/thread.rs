@@ -61,6 +61,8 @@ pub(crate) struct CommitThread {
     lock: WriterLock,
     pressure: Arc<Pressure>,
     sync_interval: Duration,
+    /// When the oldest record that no sync has reached was written.
+    dirty_since_us: Option<i64>,
     /// Why nothing is acknowledged any more (I9).
     stopped: Option<String>,
 }
@@ -81,6 +83,7 @@ impl CommitThread {
             lock: seed.lock,
             pressure: seed.pressure,
             sync_interval: seed.sync_interval,
+            dirty_since_us: None,
             stopped: None,
         }
     }
@@ -89,7 +92,7 @@ impl CommitThread {
     pub(crate) fn run(mut self, commands: &Receiver<Command>) {
         loop {
             let first = if self.log.is_dirty() && self.stopped.is_none() {
-                match commands.recv_timeout(self.sync_interval) {
+                match commands.recv_timeout(self.until_sync()) {
                     Ok(command) => command,
                     Err(RecvTimeoutError::Timeout) => {
                         self.sync_in_background();
@@ -170,7 +173,6 @@ impl CommitThread {
             Command::Flushed(flush, reply) => {
                 let result = self.guarded(|t| t.commit_flush(flush));
                 answer(&reply, result);
-                self.note_pressure();
             }
             Command::Bulk(bulk, reply) => {
                 let result = self.guarded(|t| t.commit_bulk(*bulk));
@@ -181,7 +183,8 @@ impl CommitThread {
                 answer(&reply, result);
             }
             Command::Collect(reply) => {
-                let result = self.guarded(Self::collect);
+                // Files that cannot be deleted now are no reason to stop.
+                let result = self.check_running().and_then(|()| self.collect());
                 answer(&reply, result);
             }
             Command::Close(reply) => {
@@ -190,6 +193,8 @@ impl CommitThread {
                 return false;
             }
         }
+        // Tables may have gone, or shrunk, and writers may be waiting for that.
+        self.note_pressure();
         true
     }
 
@@ -258,6 +263,16 @@ impl CommitThread {
         for (reply, commit) in group.drain(..) {
             answer(&reply, Ok(commit));
         }
+        if self.log.is_dirty() {
+            // Steady writers must not put the sync off for ever.
+            let now = self.context.clock.now_us();
+            self.dirty_since_us.get_or_insert(now);
+            if self.until_sync().is_zero() {
+                self.sync_in_background();
+            }
+        } else {
+            self.dirty_since_us = None;
+        }
         self.note_pressure();
         if self.log.file_bytes() > LOG_FILE_BYTES
             && let Err(error) = self.rotate_log()
@@ -266,12 +281,24 @@ impl CommitThread {
         }
     }
 
+    /// How long the oldest record may still wait for its sync.
+    fn until_sync(&self) -> Duration {
+        let waited = match self.dirty_since_us {
+            Some(since) => self.context.clock.now_us().saturating_sub(since).max(0) as u64,
+            None => 0,
+        };
+        self.sync_interval.saturating_sub(Duration::from_micros(waited))
+    }
+
     fn sync_in_background(&mut self) {
         if self.stopped.is_some() {
             return;
         }
         match self.log.sync() {
-            Ok(()) => self.publish_position(),
+            Ok(()) => {
+                self.dirty_since_us = None;
+                self.publish_position();
+            }
             Err(error) => self.stop(error.to_string()),
         }
     }
@@ -289,9 +316,16 @@ impl CommitThread {
         let state = self.shared.current();
         let bytes: Vec<(TableId, usize)> =
             state.tables.iter().map(|(id, t)| (*id, t.memtable_bytes())).collect();
-        let log_bytes: u64 =
-            self.log_files.iter().map(|f| f.bytes).sum::<u64>() + self.log.file_bytes();
-        let laggards = self.log_files.first().map(|f| f.tables.keys().copied().collect());
+        // Files that are only kept for a reader do not count: no flush frees them.
+        let needed: Vec<(&LogFileInfo, Vec<TableId>)> = self
+            .log_files
+            .iter()
+            .map(|info| (info, unflushed(&state, info)))
+            .filter(|(_, tables)| !tables.is_empty())
+            .collect();
+        let log_bytes =
+            needed.iter().map(|(info, _)| info.bytes).sum::<u64>() + self.log.file_bytes();
+        let laggards = needed.into_iter().next().map(|(_, tables)| tables);
         self.pressure.note(&bytes, log_bytes, laggards.unwrap_or_default());
     }
 
@@ -333,32 +367,25 @@ impl CommitThread {
     fn collect(&mut self) -> Result<()> {
         // The current file can only go when a next one has taken its place.
         let state = self.shared.current();
-        let needed = |info: &LogFileInfo| {
-            info.tables.iter().any(|(id, seq)| {
-                state.tables.get(id).is_some_and(|table| table.flushed_seq < *seq)
-            })
-        };
-        if !self.log.info().tables.is_empty() && !needed(self.log.info()) {
-            self.rotate_log()?;
+        let needed = |info: &LogFileInfo| !unflushed(&state, info).is_empty();
+        if !self.log.info().tables.is_empty()
+            && !needed(self.log.info())
+            && let Err(error) = self.rotate_log()
+        {
+            self.stop(error.to_string());
+            return Err(error);
         }
         self.manifest.checkpoint_if_due()?;
         let vfs = self.context.vfs.as_ref();
         let oldest_reader = collect::oldest_lease(vfs)?.unwrap_or(u64::MAX);
         let version = self.manifest.state().version;
         if oldest_reader >= version {
-            let mut kept = Vec::new();
-            for info in self.log_files.drain(..) {
-                // Recovery reads files in order, so one that is needed keeps its heirs.
-                if kept.is_empty() && !needed(&info) {
-                    vfs.delete(&info.path).map_err(|source| Error::Io {
-                        path: info.path.clone(),
-                        source,
-                    })?;
-                } else {
-                    kept.push(info);
-                }
+            // Recovery reads files in order, so one that is needed keeps its heirs.
+            while self.log_files.first().is_some_and(|info| !needed(info)) {
+                let path = self.log_files[0].path.clone();
+                vfs.delete(&path).map_err(|source| Error::Io { path, source })?;
+                self.log_files.remove(0);
             }
-            self.log_files = kept;
         }
         let garbage = std::mem::take(&mut self.garbage);
         self.garbage = collect::delete_garbage(vfs, garbage, oldest_reader)?;
@@ -379,6 +406,9 @@ impl CommitThread {
     /// Commits a manifest edit; the log is durable up to `seq` (I10).
     pub(super) fn commit_edit(&mut self, seq: u64, ops: Vec<EditOp>) -> Result<u64> {
         debug_assert!(!self.log.is_dirty(), "the log is durable before an edit is (I10)");
+        // A reader that sees the edit must see the log that it stands on.
+        self.dirty_since_us = None;
+        self.publish_position();
         self.manifest.commit(seq, ops)
     }
 
@@ -407,6 +437,14 @@ impl CommitThread {
             self.garbage(meta.paths(table), None);
         }
     }
+}
+
+/// Tables that still need a log file's records.
+fn unflushed(state: &State, info: &LogFileInfo) -> Vec<TableId> {
+    let needs = |(id, seq): (&TableId, &u64)| {
+        state.tables.get(id).filter(|table| table.flushed_seq < *seq).map(|_| *id)
+    };
+    info.tables.iter().filter_map(needs).collect()
 }
 
 fn answer<T>(reply: &Reply<T>, result: Result<T>) {

@@ -129,7 +129,7 @@ impl Payload {
                 rows: RowBytes::decode(bytes)?,
             },
             4 => Self::AppendBatch { first_rowid: bytes.try_get_u64_le().ok()?, ipc: bytes },
-            5 if bytes.len() % 8 == 0 => {
+            5 if bytes.len().is_multiple_of(8) => {
                 let mut rowids = Vec::with_capacity(bytes.len() / 8);
                 while let Ok(rowid) = bytes.try_get_u64_le() {
                     rowids.push(rowid);

@@ -16,6 +16,7 @@ use super::LIVE;
 use crate::Result;
 use crate::catalog::TableDef;
 use crate::partition::Bucket;
+use crate::rows::batch_bytes;
 use crate::segment::ROWID_COLUMN;
 
 /// Batches of fewer rows are merged with their neighbours.
@@ -115,7 +116,7 @@ impl AppendMemtable {
     ) -> Result<()> {
         let count = rows.num_rows();
         self.rows.fetch_add(count as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(rows.get_array_memory_size() + 16 * count, Ordering::Relaxed);
+        self.bytes.fetch_add(batch_bytes(&rows) + 16 * count, Ordering::Relaxed);
         self.min_seq.fetch_min(seq, Ordering::Relaxed);
         self.max_seq.fetch_max(seq, Ordering::Relaxed);
         let chunk = Chunk {
@@ -130,11 +131,7 @@ impl AppendMemtable {
         let small = chunks.iter().rev().take_while(|c| c.rows.num_rows() < SMALL_ROWS).count();
         if small >= MERGE_AT {
             let tail = chunks.split_off(chunks.len() - small);
-            let before: usize = tail.iter().map(|c| c.rows.get_array_memory_size()).sum();
-            let merged = self.merge(&tail)?;
-            let after = merged.rows.get_array_memory_size();
-            self.bytes.fetch_sub(before.saturating_sub(after), Ordering::Relaxed);
-            chunks.push(Arc::new(merged));
+            chunks.push(Arc::new(self.merge(&tail)?));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,9 +81,7 @@ impl Vfs for LocalVfs {
     }
 
     fn read(&self, path: &str) -> io::Result<Bytes> {
-        let mut bytes = Vec::new();
-        File::open(self.path(path))?.read_to_end(&mut bytes)?;
-        Ok(bytes.into())
+        read_all(&mut File::open(self.path(path))?)
     }
 
     fn put_if_absent(&self, path: &str, bytes: &[u8]) -> io::Result<bool> {
@@ -147,20 +145,50 @@ impl Vfs for LocalVfs {
     }
 
     fn lock(&self, path: &str) -> io::Result<LockOutcome> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.path(path))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(LockOutcome::Acquired(Box::new(LocalLock(file)))),
-            Err(e) if e == rustix::io::Errno::WOULDBLOCK => {
-                Ok(LockOutcome::Held(self.read(path)?))
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(self.path(path))?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // The file may have been removed between opening and locking it: then
+                // this lock is one that nobody else can see.
+                Ok(()) if !is_at(&file, &self.path(path))? => {}
+                Ok(()) => return Ok(LockOutcome::Acquired(Box::new(LocalLock(file)))),
+                Err(e) if e == rustix::io::Errno::WOULDBLOCK => {
+                    return Ok(LockOutcome::Held(read_all(&mut file)?));
+                }
+                Err(e) => return Err(e.into()),
             }
+        }
+    }
+
+    fn holder(&self, path: &str) -> io::Result<Option<Bytes>> {
+        let mut file = match File::open(self.path(path)) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(None),
+            Err(e) if e == rustix::io::Errno::WOULDBLOCK => read_all(&mut file).map(Some),
             Err(e) => Err(e.into()),
         }
     }
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        there => Ok(there?.ino() == file.metadata()?.ino()),
+    }
+}
+
+fn read_all(file: &mut File) -> io::Result<Bytes> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes.into())
 }
 
 fn sync_folder(dir: &Path) -> io::Result<()> {

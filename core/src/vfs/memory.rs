@@ -79,6 +79,25 @@ impl MemoryVfs {
         Self(Arc::new(Mutex::new(World { live, durable, ..World::default() })))
     }
 
+    /// A new world in which every process was killed: what was written is still there,
+    /// and what was not synced is still not durable.
+    pub fn kill(&self) -> Self {
+        let world = self.0.lock();
+        let mut live = BTreeMap::new();
+        let mut durable = BTreeMap::new();
+        for (path, node) in &world.live {
+            let before = node.lock();
+            let copy =
+                Node { live: before.live.clone(), durable: before.durable.clone(), opened: None };
+            let copy = Arc::new(Mutex::new(copy));
+            if world.durable.contains_key(path) {
+                durable.insert(path.clone(), Arc::clone(&copy));
+            }
+            live.insert(path.clone(), copy);
+        }
+        Self(Arc::new(Mutex::new(World { live, durable, ..World::default() })))
+    }
+
     /// Makes the write or sync after the next `operations` ones fail, once.
     pub fn fail_after(&self, operations: u64) {
         self.0.lock().fail_in = Some(operations);
@@ -205,6 +224,12 @@ impl Vfs for MemoryVfs {
         }
         let lock = MemoryLock { world: Arc::clone(&self.0), path: path.to_owned(), node };
         Ok(LockOutcome::Acquired(Box::new(lock)))
+    }
+
+    fn holder(&self, path: &str) -> io::Result<Option<Bytes>> {
+        let world = self.0.lock();
+        let held = world.locks.contains(path).then(|| world.live.get(path)).flatten();
+        Ok(held.map(|node| Bytes::from(node.lock().live.clone())))
     }
 }
 

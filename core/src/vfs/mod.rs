@@ -76,6 +76,10 @@ pub trait Vfs: Debug + Send + Sync + 'static {
 
     /// Tries to take an exclusive lock on a file that is made when missing.
     fn lock(&self, path: &str) -> io::Result<LockOutcome>;
+
+    /// What the holder of a lock published; `None` when nobody holds it. Does not
+    /// stand in the way of a holder, and only for a moment in that of a new one.
+    fn holder(&self, path: &str) -> io::Result<Option<Bytes>>;
 }
 
 /// The folder part of a path.

@@ -53,6 +53,22 @@ fn unsynced_commits_may_go_but_never_in_part() {
 }
 
 #[test]
+fn what_recovery_builds_on_is_made_durable_first() {
+    let vfs = MemoryVfs::new();
+    let options = Options { durability: Durability::None, ..manual() };
+    let store = Store::open_in(environment(&vfs, 1), options).unwrap();
+    let t = create(&store, pairs("t", true));
+    put(&store, &t, &[(1, "never synced")]);
+    // The process is killed; the next one finds the record and builds on it.
+    let killed = vfs.kill();
+    let store = open(&killed, 2);
+    put(&store, &t, &[(2, "synced")]);
+    let store = open(&killed.power_cut(), 3);
+    assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 2);
+    assert_verified(&store);
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_acknowledged() {
     // Every operation of a small workload fails once; what was acknowledged before
     // must be there after, and nothing may be acknowledged after a failure.

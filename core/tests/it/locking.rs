@@ -59,8 +59,14 @@ fn files_that_a_reader_needs_stay() {
     store.compact(None).unwrap();
     let dir = format!("t/{}/all", t.id);
     assert_eq!(vfs.list(&dir).unwrap().len(), 6);
+    // A newer snapshot of the same process does not give up the files of an older.
+    put(&store, &t, &[(3, "c")]);
+    assert_eq!(scan(&reader.snapshot().unwrap(), &t).len(), 3);
+    store.flush(None).unwrap();
+    assert_eq!(vfs.list(&dir).unwrap().len(), 8);
     assert_eq!(scan(&old, &t).len(), 2);
     drop((old, reader));
+    store.compact(None).unwrap();
     store.flush(None).unwrap();
     assert_eq!(vfs.list(&dir).unwrap().len(), 2);
 }

@@ -22,6 +22,7 @@ enum Step {
     Snapshot,
     Forget,
     PowerCut,
+    Kill,
     Reopen,
 }
 
@@ -38,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Snapshot),
         1 => Just(Step::Forget),
         2 => Just(Step::PowerCut),
+        1 => Just(Step::Kill),
         1 => Just(Step::Reopen),
     ]
 }
@@ -113,6 +115,11 @@ proptest! {
                     store = open(&vfs, i as u64 + 2);
                     assert_verified(&store);
                 }
+                Step::Kill => {
+                    vfs = vfs.kill();
+                    held.clear();
+                    store = open(&vfs, i as u64 + 2);
+                }
                 Step::Reopen => {
                     held.clear();
                     store.close().unwrap();
@@ -181,6 +188,11 @@ proptest! {
                     held.clear();
                     store = open(&vfs, i as u64 + 2);
                     assert_verified(&store);
+                }
+                Step::Kill => {
+                    vfs = vfs.kill();
+                    held.clear();
+                    store = open(&vfs, i as u64 + 2);
                 }
                 Step::Reopen => {
                     held.clear();

@@ -92,6 +92,22 @@ fn a_change_since_the_read_is_a_conflict() {
 }
 
 #[test]
+fn a_row_that_was_read_before_a_truncate_does_not_come_back() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    put(&store, &t, &[(1, "a")]);
+    let read = store.snapshot().unwrap();
+    store.change_catalog(sheaf_core::catalog::CatalogChange::Truncate(t.id)).unwrap();
+    let write = Write::Insert {
+        table: Arc::clone(&t),
+        rows: rows(&t, &[(1, "b")]),
+        on_conflict: OnConflict::Replace,
+    };
+    let batch = WriteBatch { writes: vec![write], read_at: Some(read.seq()), durability: None };
+    assert!(matches!(store.commit(batch), Err(Error::Conflict { .. })));
+}
+
+#[test]
 fn a_batch_sees_its_own_earlier_writes() {
     let store = open(&MemoryVfs::new(), 1);
     let t = create(&store, pairs("t", true));

@@ -9,7 +9,9 @@ use datafusion::catalog::streaming::StreamingTable;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -20,13 +22,20 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The file with this name as a relation; `None` when it is not the name of a file
 /// of a known format.
-pub(super) async fn table(state: &SessionState, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+pub(super) async fn table(
+    state: &SessionState,
+    name: &str,
+) -> Result<Option<Arc<dyn TableProvider>>> {
     let path = Path::new(name);
     let Some(extension) = path.extension().and_then(|e| e.to_str()) else { return Ok(None) };
     match extension.to_ascii_lowercase().as_str() {
         "csv" | "tsv" => csv(path).map(Some),
-        "parquet" => listed(state, path, Arc::new(ParquetFormat::default()), extension).await.map(Some),
-        "ndjson" | "jsonl" => listed(state, path, Arc::new(JsonFormat::default()), extension).await.map(Some),
+        "parquet" => {
+            listed(state, path, Arc::new(ParquetFormat::default()), extension).await.map(Some)
+        }
+        "ndjson" | "jsonl" => {
+            listed(state, path, Arc::new(JsonFormat::default()), extension).await.map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -38,8 +47,9 @@ async fn listed(
     format: Arc<dyn FileFormat>,
     extension: &str,
 ) -> Result<Arc<dyn TableProvider>> {
-    let absolute = std::fs::canonicalize(path)
-        .map_err(|error| Error::new(ErrorKind::Io, format!("cannot read the file '{}': {error}", path.display())))?;
+    let absolute = std::fs::canonicalize(path).map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot read the file '{}': {error}", path.display()))
+    })?;
     let url = ListingTableUrl::parse(absolute.to_string_lossy())?;
     let options = ListingOptions::new(format).with_file_extension(format!(".{extension}"));
     let schema = options.infer_schema(state, &url).await?;

@@ -116,7 +116,8 @@ async fn columns(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider
 }
 
 fn schemata(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
-    let mut schemas: Vec<&str> = catalog.names().schemas.values().map(|s| s.name.as_str()).collect();
+    let mut schemas: Vec<&str> =
+        catalog.names().schemas.values().map(|s| s.name.as_str()).collect();
     schemas.sort_unstable();
     schemas.extend([SYSTEM, INFORMATION]);
     rows(vec![
@@ -130,7 +131,10 @@ fn view_texts(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>>
     let views: Vec<_> = names.views.values().collect();
     rows(vec![
         ("table_catalog", texts(views.iter().map(|_| Some(CATALOG)))),
-        ("table_schema", texts(views.iter().map(|v| names.schemas.get(&v.schema).map(|s| &s.name)))),
+        (
+            "table_schema",
+            texts(views.iter().map(|v| names.schemas.get(&v.schema).map(|s| &s.name))),
+        ),
         ("table_name", texts(views.iter().map(|v| Some(&v.name)))),
         ("view_definition", texts(views.iter().map(|v| Some(&v.sql)))),
     ])

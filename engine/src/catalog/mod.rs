@@ -45,7 +45,12 @@ pub(crate) struct PinnedCatalog {
 }
 
 impl PinnedCatalog {
-    pub(crate) fn new(store: Store, snapshot: Snapshot, state: Arc<SessionState>, settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        snapshot: Snapshot,
+        state: Arc<SessionState>,
+        settings: Arc<Settings>,
+    ) -> Self {
         Self { store, snapshot, state, settings, scratch: HashMap::new(), view_depth: 0 }
     }
 
@@ -68,7 +73,11 @@ impl PinnedCatalog {
     }
 
     /// The relation with this name, if there is one.
-    pub(crate) async fn find(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    pub(crate) async fn find(
+        &self,
+        schema: &str,
+        name: &str,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
         match schema {
             SCRATCH => return Ok(self.scratch.get(name).cloned()),
             SYSTEM => return system::table(self, name),
@@ -87,9 +96,14 @@ impl PinnedCatalog {
     }
 
     /// A table as DataFusion reads it.
-    pub(crate) fn scan(&self, table: &TableDef, columns: Columns) -> Result<Arc<dyn TableProvider>> {
+    pub(crate) fn scan(
+        &self,
+        table: &TableDef,
+        columns: Columns,
+    ) -> Result<Arc<dyn TableProvider>> {
         let snapshot = self.snapshot.table(table.id)?.with_columns(columns);
-        let schema = self.names().schemas.get(&table.schema).map_or("", |schema| schema.name.as_str());
+        let schema =
+            self.names().schemas.get(&table.schema).map_or("", |schema| schema.name.as_str());
         Ok(Arc::new(SnapshotTable::new(format!("{schema}.{}", table.name), &snapshot)))
     }
 
@@ -100,7 +114,10 @@ impl PinnedCatalog {
             return Ok(table);
         }
         if self.names().view(schema.id, &name.name).is_some() {
-            return Err(Error::new(ErrorKind::InvalidStatement, format!("'{}' is a view, not a table", name.name)));
+            return Err(Error::new(
+                ErrorKind::InvalidStatement,
+                format!("'{}' is a view, not a table", name.name),
+            ));
         }
         Err(self.table_not_found(&name.schema, &name.name))
     }
@@ -112,7 +129,10 @@ impl PinnedCatalog {
             return Ok(view);
         }
         if self.names().table(schema.id, &name.name).is_some() {
-            return Err(Error::new(ErrorKind::InvalidStatement, format!("'{}' is a table, not a view", name.name)));
+            return Err(Error::new(
+                ErrorKind::InvalidStatement,
+                format!("'{}' is a table, not a view", name.name),
+            ));
         }
         let views = self.names().views.values().filter(|v| v.schema == schema.id);
         Err(Error::new(ErrorKind::UndefinedTable, format!("view '{}' not found", name.name))
@@ -131,8 +151,10 @@ impl PinnedCatalog {
     }
 
     fn schema_not_found(&self, name: &str) -> Error {
-        Error::new(ErrorKind::UndefinedSchema, format!("schema '{name}' not found"))
-            .suggest(name, self.names().schemas.values().map(|s| s.name.as_str()).chain([SYSTEM, INFORMATION]))
+        Error::new(ErrorKind::UndefinedSchema, format!("schema '{name}' not found")).suggest(
+            name,
+            self.names().schemas.values().map(|s| s.name.as_str()).chain([SYSTEM, INFORMATION]),
+        )
     }
 
     /// The error for a relation that is not there, with the nearest name.
@@ -147,7 +169,8 @@ impl PinnedCatalog {
         };
         if relations.is_empty() {
             // Nothing to suggest here: perhaps another schema has it.
-            let elsewhere = self.names().schemas.values().find(|s| self.relations_of(s).any(|r| r == name));
+            let elsewhere =
+                self.names().schemas.values().find(|s| self.relations_of(s).any(|r| r == name));
             let error = Error::new(ErrorKind::UndefinedTable, format!("table '{name}' not found"));
             return match elsewhere {
                 Some(other) => error.hint(format!("did you mean '{}.{name}'?", other.name)),
@@ -160,8 +183,10 @@ impl PinnedCatalog {
 
     fn relations_of(&self, schema: &SchemaDef) -> impl Iterator<Item = &str> {
         let id = schema.id;
-        let tables = self.names().tables.values().filter(move |t| t.schema == id).map(|t| t.name.as_str());
-        let views = self.names().views.values().filter(move |v| v.schema == id).map(|v| v.name.as_str());
+        let tables =
+            self.names().tables.values().filter(move |t| t.schema == id).map(|t| t.name.as_str());
+        let views =
+            self.names().views.values().filter(move |v| v.schema == id).map(|v| v.name.as_str());
         tables.chain(views)
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringViewArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Field, Schema};
 use datafusion::catalog::TableProvider;
@@ -16,10 +17,15 @@ pub(super) type Column = (&'static str, ArrayRef);
 
 /// A table of these columns.
 pub(super) fn table(columns: Vec<Column>) -> Result<Option<Arc<dyn TableProvider>>> {
-    let fields: Vec<Field> =
-        columns.iter().map(|(name, values)| Field::new(*name, values.data_type().clone(), true)).collect();
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, values)| Field::new(*name, values.data_type().clone(), true))
+        .collect();
     let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(schema.clone(), columns.into_iter().map(|(_, values)| values).collect())?;
+    let batch = RecordBatch::try_new(
+        schema.clone(),
+        columns.into_iter().map(|(_, values)| values).collect(),
+    )?;
     Ok(Some(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?)))
 }
 
@@ -30,7 +36,10 @@ pub(super) fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) 
 /// Counts and sizes: SQL has no unsigned integers, and none of these is near 2⁶³.
 pub(super) fn counts(values: impl IntoIterator<Item = Option<u64>>) -> ArrayRef {
     Arc::new(
-        values.into_iter().map(|v| v.map(|v| i64::try_from(v).unwrap_or(i64::MAX))).collect::<Int64Array>(),
+        values
+            .into_iter()
+            .map(|v| v.map(|v| i64::try_from(v).unwrap_or(i64::MAX)))
+            .collect::<Int64Array>(),
     )
 }
 

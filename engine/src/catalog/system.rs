@@ -38,7 +38,8 @@ fn names<'a>(catalog: &'a Catalog, ids: impl Iterator<Item = Option<TableId>>) -
 
 /// Names of columns in a list, NULL when there are none.
 fn columns_of(def: &TableDef, ids: &[sheaf_core::catalog::ColumnId]) -> Option<String> {
-    let names: Vec<&str> = ids.iter().filter_map(|id| def.column(*id)).map(|c| c.name.as_str()).collect();
+    let names: Vec<&str> =
+        ids.iter().filter_map(|id| def.column(*id)).map(|c| c.name.as_str()).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -65,11 +66,31 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
     rows(vec![
         schema,
         name,
-        ("kind", texts(infos.iter().map(|i| def(&i.table).map(|d| if d.is_keyed() { "keyed" } else { "append" })))),
-        ("primary_key", texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.primary_key))))),
+        (
+            "kind",
+            texts(
+                infos
+                    .iter()
+                    .map(|i| def(&i.table).map(|d| if d.is_keyed() { "keyed" } else { "append" })),
+            ),
+        ),
+        (
+            "primary_key",
+            texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.primary_key)))),
+        ),
         ("partition_by", texts(infos.iter().map(|i| def(&i.table).and_then(|d| partition_of(d))))),
-        ("cluster_by", texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.cluster_by))))),
-        ("format", texts(infos.iter().map(|i| def(&i.table).map(|d| format!("{:?}", d.encoding).to_lowercase())))),
+        (
+            "cluster_by",
+            texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.cluster_by)))),
+        ),
+        (
+            "format",
+            texts(
+                infos
+                    .iter()
+                    .map(|i| def(&i.table).map(|d| format!("{:?}", d.encoding).to_lowercase())),
+            ),
+        ),
         ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
         ("segments", counts(infos.iter().map(|i| Some(i.segments)))),
         ("disk_bytes", counts(infos.iter().map(|i| Some(i.disk_bytes)))),

@@ -31,13 +31,15 @@ pub(super) fn table<'a>(
         let mut deeper = catalog.clone();
         deeper.view_depth += 1;
         let query = parse_query_text(&view.sql)?;
-        let plan = bind_query(&catalog.state, &deeper, Statement::Query(query), &[]).await.map_err(|error| {
-            // Positions are those of the view's text, which the user does not see.
-            let mut error = error;
-            error.position = None;
-            error.message = format!("in view '{}': {}", view.name, error.message);
-            error
-        })?;
+        let plan = bind_query(&catalog.state, &deeper, Statement::Query(query), &[])
+            .await
+            .map_err(|error| {
+                // Positions are those of the view's text, which the user does not see.
+                let mut error = error;
+                error.position = None;
+                error.message = format!("in view '{}': {}", view.name, error.message);
+                error
+            })?;
         let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, Some(view.sql.clone())));
         Ok(table)
     })
@@ -47,7 +49,8 @@ pub(super) fn table<'a>(
 /// whatever the session's schema is.
 pub(crate) fn qualified_text(query: &Query, default_schema: &str) -> Result<String> {
     let mut statement = Statement::Query(Box::new(query.clone()));
-    let (_, with) = resolve_table_references(&PlannerStatement::Statement(Box::new(statement.clone())), true)?;
+    let (_, with) =
+        resolve_table_references(&PlannerStatement::Statement(Box::new(statement.clone())), true)?;
     let with: HashSet<String> = with.iter().map(|reference| reference.table().to_owned()).collect();
     let flow: ControlFlow<()> = visit_relations_mut(&mut statement, |relation: &mut ObjectName| {
         if let [part] = relation.0.as_slice()

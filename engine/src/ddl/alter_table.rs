@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::Array;
 use datafusion::sql::sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, DropBehavior, Ident, ObjectName, RenameTableNameKind,
+    AlterColumnOperation, AlterTable, AlterTableOperation, DropBehavior, Ident, ObjectName,
+    RenameTableNameKind,
 };
 use sheaf_core::catalog::{CatalogChange, ColumnDef, TableDef};
 
@@ -14,18 +15,29 @@ use crate::session::{Context, Output};
 use crate::sql::{fold, ident_position, parse_expression, position_of};
 
 pub(super) fn run(context: &Context, alter: AlterTable) -> Result<Output> {
-    let AlterTable { name, if_exists, only: _, operations, location: None, on_cluster: None, table_type: None, end_token: _ } =
-        alter
+    let AlterTable {
+        name,
+        if_exists,
+        only: _,
+        operations,
+        location: None,
+        on_cluster: None,
+        table_type: None,
+        end_token: _,
+    } = alter
     else {
         return Err(Error::not_supported("this form of ALTER TABLE"));
     };
     let table = match context.table(&name) {
-        Err(error) if if_exists && error.kind == ErrorKind::UndefinedTable => return Ok(Output::done("ALTER TABLE")),
+        Err(error) if if_exists && error.kind == ErrorKind::UndefinedTable => {
+            return Ok(Output::done("ALTER TABLE"));
+        }
         table => table?,
     };
     // Each change is a commit of its own: several would not be one.
     let [operation] = operations.as_slice() else {
-        return Err(Error::not_supported("several changes in one ALTER TABLE").hint("write one ALTER TABLE for each"));
+        return Err(Error::not_supported("several changes in one ALTER TABLE")
+            .hint("write one ALTER TABLE for each"));
     };
     let changes = changes(context, &table, operation)?;
     if let Some(change) = changes {
@@ -35,39 +47,65 @@ pub(super) fn run(context: &Context, alter: AlterTable) -> Result<Output> {
 }
 
 /// What the operation asks of the catalog; `None` when there is nothing to do.
-fn changes(context: &Context, table: &Arc<TableDef>, operation: &AlterTableOperation) -> Result<Option<CatalogChange>> {
+fn changes(
+    context: &Context,
+    table: &Arc<TableDef>,
+    operation: &AlterTableOperation,
+) -> Result<Option<CatalogChange>> {
     Ok(match operation {
-        AlterTableOperation::AddColumn { column_keyword: _, if_not_exists, column_def, column_position } => {
+        AlterTableOperation::AddColumn {
+            column_keyword: _,
+            if_not_exists,
+            column_def,
+            column_position,
+        } => {
             if column_position.is_some() {
-                return Err(Error::not_supported("FIRST or AFTER in ADD COLUMN").hint("a new column is the last one"));
+                return Err(Error::not_supported("FIRST or AFTER in ADD COLUMN")
+                    .hint("a new column is the last one"));
             }
             if *if_not_exists && find(table, &column_def.name).is_ok() {
                 return Ok(None);
             }
             Some(add_column(context, table, column_def)?)
         }
-        AlterTableOperation::DropColumn { has_column_keyword: _, column_names, if_exists, drop_behavior } => {
+        AlterTableOperation::DropColumn {
+            has_column_keyword: _,
+            column_names,
+            if_exists,
+            drop_behavior,
+        } => {
             if *drop_behavior == Some(DropBehavior::Cascade) {
-                return Err(Error::not_supported("CASCADE in DROP COLUMN").hint("nothing depends on a column but views, which are read anew"));
+                return Err(Error::not_supported("CASCADE in DROP COLUMN")
+                    .hint("nothing depends on a column but views, which are read anew"));
             }
             let [name] = column_names.as_slice() else {
-                return Err(Error::not_supported("several columns in one DROP COLUMN").hint("write one ALTER TABLE for each"));
+                return Err(Error::not_supported("several columns in one DROP COLUMN")
+                    .hint("write one ALTER TABLE for each"));
             };
             match find(table, name) {
                 Err(_) if *if_exists => None,
                 column => Some(CatalogChange::DropColumn { table: table.id, column: column?.id }),
             }
         }
-        AlterTableOperation::RenameColumn { old_column_name, new_column_name } => Some(CatalogChange::RenameColumn {
-            table: table.id,
-            column: find(table, old_column_name)?.id,
-            name: column_name(new_column_name)?,
-        }),
-        AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(name) } => {
-            Some(CatalogChange::RenameTable { table: table.id, name: renamed(context, table, name)? })
+        AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+            Some(CatalogChange::RenameColumn {
+                table: table.id,
+                column: find(table, old_column_name)?.id,
+                name: column_name(new_column_name)?,
+            })
         }
-        AlterTableOperation::AlterColumn { column_name, op } => Some(alter_column(context, table, column_name, op)?),
-        AlterTableOperation::AddConstraint { .. } => return Err(unsupported_constraint("of ADD CONSTRAINT")),
+        AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(name) } => {
+            Some(CatalogChange::RenameTable {
+                table: table.id,
+                name: renamed(context, table, name)?,
+            })
+        }
+        AlterTableOperation::AlterColumn { column_name, op } => {
+            Some(alter_column(context, table, column_name, op)?)
+        }
+        AlterTableOperation::AddConstraint { .. } => {
+            return Err(unsupported_constraint("of ADD CONSTRAINT"));
+        }
         other => return Err(Error::not_supported(format!("ALTER TABLE … {other}"))),
     })
 }
@@ -80,7 +118,9 @@ fn add_column(
     let written = column::read(context, definition)?;
     let position = ident_position(&definition.name);
     if written.primary_key {
-        return Err(Error::not_supported("a primary key in ADD COLUMN").at(position).hint("make a new table with CREATE TABLE"));
+        return Err(Error::not_supported("a primary key in ADD COLUMN")
+            .at(position)
+            .hint("make a new table with CREATE TABLE"));
     }
     let mut column = written.column;
     if let Some(text) = &column.default_sql {
@@ -90,11 +130,21 @@ fn add_column(
         column.missing = (value.null_count() == 0).then_some(value);
     }
     if !column.nullable && column.missing.is_none() {
-        let rows: u64 = context.catalog.snapshot().table(table.id)?.parts().iter().map(|part| part.rows()).sum();
+        let rows: u64 = context
+            .catalog
+            .snapshot()
+            .table(table.id)?
+            .parts()
+            .iter()
+            .map(|part| part.rows())
+            .sum();
         if rows > 0 {
             return Err(Error::new(
                 ErrorKind::NotNullViolation,
-                format!("column '{}' cannot be NOT NULL: the rows that are there have no value for it", column.name),
+                format!(
+                    "column '{}' cannot be NOT NULL: the rows that are there have no value for it",
+                    column.name
+                ),
             )
             .at(position)
             .hint("give it a DEFAULT"));
@@ -125,7 +175,11 @@ fn alter_column(
         AlterColumnOperation::SetNotNull | AlterColumnOperation::DropNotNull => {
             return Err(Error::not_supported("changing NOT NULL").at(ident_position(name)));
         }
-        other => return Err(Error::not_supported(format!("ALTER COLUMN … {other}")).at(ident_position(name))),
+        other => {
+            return Err(
+                Error::not_supported(format!("ALTER COLUMN … {other}")).at(ident_position(name))
+            );
+        }
     };
     Ok(CatalogChange::SetDefault { table: table.id, column: column.id, default_sql })
 }
@@ -142,8 +196,11 @@ fn renamed(context: &Context, table: &TableDef, name: &ObjectName) -> Result<Str
 fn find<'a>(table: &'a TableDef, name: &Ident) -> Result<&'a ColumnDef> {
     let folded = fold(name);
     table.live_columns().find(|column| column.name == folded).ok_or_else(|| {
-        Error::new(ErrorKind::UndefinedColumn, format!("column '{folded}' of table '{}' not found", table.name))
-            .at(ident_position(name))
-            .suggest(&folded, table.live_columns().map(|c| c.name.as_str()))
+        Error::new(
+            ErrorKind::UndefinedColumn,
+            format!("column '{folded}' of table '{}' not found", table.name),
+        )
+        .at(ident_position(name))
+        .suggest(&folded, table.live_columns().map(|c| c.name.as_str()))
     })
 }

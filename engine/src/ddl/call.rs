@@ -10,8 +10,16 @@ use crate::session::{Context, Output, blocking};
 use crate::sql::{parse_object_name, position_of, resolve};
 
 pub(crate) fn call(context: &Context, call: Function) -> Result<Output> {
-    let Function { name, uses_odbc_syntax: false, parameters: FunctionArguments::None, args, filter: None, null_treatment: None, over: None, within_group } =
-        &call
+    let Function {
+        name,
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args,
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group,
+    } = &call
     else {
         return Err(Error::not_supported(format!("CALL {call}")));
     };
@@ -27,10 +35,13 @@ pub(crate) fn call(context: &Context, call: Function) -> Result<Output> {
         ("sheaf", "flush") => blocking(|| context.store.flush(table))?,
         ("sheaf", "compact") => blocking(|| context.store.compact(table))?,
         _ => {
-            return Err(Error::new(ErrorKind::UndefinedFunction, format!("procedure '{name}' does not exist"))
-                .at(position_of(name))
-                .suggest(&procedure.name, ["sheaf.flush", "sheaf.compact"])
-                .hint("there are sheaf.flush and sheaf.compact"));
+            return Err(Error::new(
+                ErrorKind::UndefinedFunction,
+                format!("procedure '{name}' does not exist"),
+            )
+            .at(position_of(name))
+            .suggest(&procedure.name, ["sheaf.flush", "sheaf.compact"])
+            .hint("there are sheaf.flush and sheaf.compact"));
         }
     }
     Ok(Output::done("CALL"))
@@ -40,16 +51,26 @@ pub(crate) fn call(context: &Context, call: Function) -> Result<Output> {
 fn argument(args: &FunctionArguments) -> Result<Option<&str>> {
     let list = match args {
         FunctionArguments::None => return Ok(None),
-        FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses }) if clauses.is_empty() => args,
+        FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses,
+        }) if clauses.is_empty() => args,
         other => return Err(Error::not_supported(format!("the arguments ({other}) of CALL"))),
     };
     match list.as_slice() {
         [] => Ok(None),
         [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))] => match &value.value {
             Value::SingleQuotedString(text) => Ok(Some(text)),
-            other => Err(Error::new(ErrorKind::DatatypeMismatch, format!("the name of a table is expected, not {other}"))),
+            other => Err(Error::new(
+                ErrorKind::DatatypeMismatch,
+                format!("the name of a table is expected, not {other}"),
+            )),
         },
-        _ => Err(Error::new(ErrorKind::InvalidStatement, "the procedure takes the name of one table, in quotes, or nothing")),
+        _ => Err(Error::new(
+            ErrorKind::InvalidStatement,
+            "the procedure takes the name of one table, in quotes, or nothing",
+        )),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    CreateTable, CreateTableOptions, Expr, IndexColumn, ObjectName, SqlOption, TableConstraint, Value, WrappedCollection,
+    CreateTable, CreateTableOptions, Expr, IndexColumn, ObjectName, SqlOption, TableConstraint,
+    Value, WrappedCollection,
 };
 use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable};
 use sheaf_formats::segment::Encoding;
@@ -38,11 +39,15 @@ pub(super) fn run(context: &Context, table: &CreateTable) -> Result<Output> {
 /// With IF NOT EXISTS: whether there is nothing to do.
 pub(super) fn is_there(context: &Context, table: &CreateTable) -> Result<bool> {
     let name = context.resolve(&table.name)?;
-    let there = context.catalog.stored_table(&name).is_ok() || context.catalog.stored_view(&name).is_ok();
+    let there =
+        context.catalog.stored_table(&name).is_ok() || context.catalog.stored_view(&name).is_ok();
     if there && !table.if_not_exists {
-        return Err(Error::new(ErrorKind::DuplicateObject, format!("table '{}' already exists", name.name))
-            .at(position_of(&table.name))
-            .hint("use CREATE TABLE IF NOT EXISTS, or another name"));
+        return Err(Error::new(
+            ErrorKind::DuplicateObject,
+            format!("table '{}' already exists", name.name),
+        )
+        .at(position_of(&table.name))
+        .hint("use CREATE TABLE IF NOT EXISTS, or another name"));
     }
     Ok(there)
 }
@@ -60,7 +65,11 @@ pub(super) fn new_table(
     mut keys: Vec<Vec<String>>,
 ) -> Result<NewTable> {
     let name = context.resolve(&table.name)?;
-    let schema = context.catalog.schema(&name.schema).map_err(|error| error.at(position_of(&table.name)))?.id;
+    let schema = context
+        .catalog
+        .schema(&name.schema)
+        .map_err(|error| error.at(position_of(&table.name)))?
+        .id;
     for constraint in &table.constraints {
         match constraint {
             TableConstraint::PrimaryKey(key) => {
@@ -74,8 +83,11 @@ pub(super) fn new_table(
         }
     }
     if keys.len() > 1 {
-        return Err(Error::new(ErrorKind::InvalidStatement, format!("table '{}' has more than one primary key", name.name))
-            .hint("write PRIMARY KEY (a, b) once for a key of several columns"));
+        return Err(Error::new(
+            ErrorKind::InvalidStatement,
+            format!("table '{}' has more than one primary key", name.name),
+        )
+        .hint("write PRIMARY KEY (a, b) once for a key of several columns"));
     }
     let primary_key = keys.pop().unwrap_or_default();
     for key in &primary_key {
@@ -97,7 +109,16 @@ pub(super) fn new_table(
         }
     };
     let (encoding, options) = read_options(&table.table_options)?;
-    Ok(NewTable { schema, name: name.name, columns, primary_key, partition, cluster_by, encoding, options })
+    Ok(NewTable {
+        schema,
+        name: name.name,
+        columns,
+        primary_key,
+        partition,
+        cluster_by,
+        encoding,
+        options,
+    })
 }
 
 fn no_column(name: &str, columns: &[NewColumn], clause: &str) -> Error {
@@ -107,7 +128,9 @@ fn no_column(name: &str, columns: &[NewColumn], clause: &str) -> Error {
 
 fn cluster_column(term: &Expr, columns: &[NewColumn]) -> Result<String> {
     let Expr::Identifier(ident) = term else {
-        return Err(Error::not_supported(format!("CLUSTER BY {term}")).at(position_of(term)).hint("name columns"));
+        return Err(Error::not_supported(format!("CLUSTER BY {term}"))
+            .at(position_of(term))
+            .hint("name columns"));
     };
     let name = fold(ident);
     if columns.iter().any(|c| c.name == name) {
@@ -122,7 +145,11 @@ fn key_column(column: &IndexColumn) -> Result<String> {
         return Err(Error::not_supported("an operator class in PRIMARY KEY"));
     };
     match &column.expr {
-        Expr::Identifier(ident) if column.options.asc.is_none() && column.options.nulls_first.is_none() => Ok(fold(ident)),
+        Expr::Identifier(ident)
+            if column.options.asc.is_none() && column.options.nulls_first.is_none() =>
+        {
+            Ok(fold(ident))
+        }
         other => Err(Error::not_supported(format!("{other} in PRIMARY KEY")).hint("name columns")),
     }
 }
@@ -150,13 +177,17 @@ fn read_options(options: &CreateTableOptions) -> Result<(Encoding, BTreeMap<Stri
         match fold(key).as_str() {
             "format" => {
                 encoding = value.parse::<Encoding>().map_err(|error| {
-                    Error::new(ErrorKind::InvalidParameter, error.to_string()).at(ident_position(key))
+                    Error::new(ErrorKind::InvalidParameter, error.to_string())
+                        .at(ident_position(key))
                 })?;
             }
             other => {
-                return Err(Error::new(ErrorKind::InvalidParameter, format!("there is no table option '{other}'"))
-                    .at(ident_position(key))
-                    .hint("the only one is format, 'vortex' or 'parquet'"));
+                return Err(Error::new(
+                    ErrorKind::InvalidParameter,
+                    format!("there is no table option '{other}'"),
+                )
+                .at(ident_position(key))
+                .hint("the only one is format, 'vortex' or 'parquet'"));
             }
         }
     }

@@ -76,11 +76,19 @@ fn stored_type(data_type: &DataType) -> DataType {
         DataType::Decimal256(_, s) => DataType::Decimal128(38, *s),
         DataType::Dictionary(_, value) => stored_type(value),
         DataType::RunEndEncoded(_, value) => stored_type(value.data_type()),
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => {
             DataType::List(Arc::new(Field::new_list_field(stored_type(item.data_type()), true)))
         }
-        DataType::FixedSizeList(item, n) if matches!(item.data_type(), DataType::Float32 | DataType::Float16) => {
-            DataType::FixedSizeList(Arc::new(Field::new_list_field(item.data_type().clone(), false)), *n)
+        DataType::FixedSizeList(item, n)
+            if matches!(item.data_type(), DataType::Float32 | DataType::Float16) =>
+        {
+            DataType::FixedSizeList(
+                Arc::new(Field::new_list_field(item.data_type().clone(), false)),
+                *n,
+            )
         }
         other => other.clone(),
     }

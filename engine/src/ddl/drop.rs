@@ -8,7 +8,17 @@ use crate::session::{Context, Output};
 use crate::sql::{one_ident, position_of};
 
 pub(super) fn run(context: &Context, statement: Statement) -> Result<Output> {
-    let Statement::Drop { object_type, if_exists, names, cascade, restrict: _, purge, temporary, table } = statement else {
+    let Statement::Drop {
+        object_type,
+        if_exists,
+        names,
+        cascade,
+        restrict: _,
+        purge,
+        temporary,
+        table,
+    } = statement
+    else {
         return Err(Error::new(ErrorKind::Internal, "DROP is expected here"));
     };
     if purge || temporary || table.is_some() {
@@ -16,10 +26,13 @@ pub(super) fn run(context: &Context, statement: Statement) -> Result<Output> {
     }
     // Each is a commit of its own: several would not be one.
     let [name] = names.as_slice() else {
-        return Err(Error::not_supported("several names in one DROP").hint("write one DROP for each"));
+        return Err(
+            Error::not_supported("several names in one DROP").hint("write one DROP for each")
+        );
     };
     if cascade && object_type != ObjectType::Schema {
-        return Err(Error::not_supported("CASCADE in DROP TABLE or DROP VIEW").hint("views that read it stay, and fail until it is there again"));
+        return Err(Error::not_supported("CASCADE in DROP TABLE or DROP VIEW")
+            .hint("views that read it stay, and fail until it is there again"));
     }
     let (change, tag) = match object_type {
         ObjectType::Table => (table_change(context, name), "DROP TABLE"),
@@ -28,7 +41,10 @@ pub(super) fn run(context: &Context, statement: Statement) -> Result<Output> {
         other => return Err(Error::not_supported(format!("DROP {other}"))),
     };
     match change {
-        Err(error) if if_exists && matches!(error.kind, ErrorKind::UndefinedTable | ErrorKind::UndefinedSchema) => {}
+        Err(error)
+            if if_exists
+                && matches!(error.kind, ErrorKind::UndefinedTable | ErrorKind::UndefinedSchema) => {
+        }
         change => super::change(context, change.map_err(|error| error.at(position_of(name)))?)?,
     }
     Ok(Output::done(tag))

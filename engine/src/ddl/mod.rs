@@ -31,7 +31,9 @@ pub(crate) async fn run(context: &Context, statement: Statement) -> Result<Outpu
         Statement::CreateSchema { .. } => schema::create(context, statement),
         Statement::Drop { .. } => drop::run(context, statement),
         Statement::Truncate(truncate) => truncate::run(context, &truncate),
-        other => Err(Error::new(ErrorKind::Internal, format!("not a change of the catalog: {other}"))),
+        other => {
+            Err(Error::new(ErrorKind::Internal, format!("not a change of the catalog: {other}")))
+        }
     }
 }
 

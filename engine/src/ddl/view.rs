@@ -32,24 +32,35 @@ pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output
         return Err(Error::not_supported("an option of CREATE VIEW"));
     };
     if materialized || !cluster_by.is_empty() {
-        return Err(Error::not_supported("a materialized view").at(position_of(&name)).hint("use CREATE TABLE … AS SELECT"));
+        return Err(Error::not_supported("a materialized view")
+            .at(position_of(&name))
+            .hint("use CREATE TABLE … AS SELECT"));
     }
     let resolved = context.resolve(&name)?;
-    let schema = context.catalog.schema(&resolved.schema).map_err(|error| error.at(position_of(&name)))?.id;
+    let schema =
+        context.catalog.schema(&resolved.schema).map_err(|error| error.at(position_of(&name)))?.id;
     let table_is_there = context.catalog.stored_table(&resolved).is_ok();
     let view_is_there = context.catalog.stored_view(&resolved).is_ok();
     if if_not_exists && (table_is_there || view_is_there) {
         return Ok(Output::done("CREATE VIEW"));
     }
     if table_is_there || (view_is_there && !or_replace) {
-        return Err(Error::new(ErrorKind::DuplicateObject, format!("'{}' already exists", resolved.name))
-            .at(position_of(&name))
-            .hint(if table_is_there { "it is a table: choose another name" } else { "use CREATE OR REPLACE VIEW" }));
+        return Err(Error::new(
+            ErrorKind::DuplicateObject,
+            format!("'{}' already exists", resolved.name),
+        )
+        .at(position_of(&name))
+        .hint(if table_is_there {
+            "it is a table: choose another name"
+        } else {
+            "use CREATE OR REPLACE VIEW"
+        }));
     }
     let mut names = Vec::with_capacity(columns.len());
     for column in columns {
         if column.data_type.is_some() || column.options.is_some() {
-            return Err(Error::not_supported("a type or an option on a view's column").at(ident_position(&column.name)));
+            return Err(Error::not_supported("a type or an option on a view's column")
+                .at(ident_position(&column.name)));
         }
         names.push(column.name);
     }

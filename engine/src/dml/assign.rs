@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -12,7 +12,8 @@ use super::assign_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::sql_name;
 
-const QUIET: CastOptions<'static> = CastOptions { safe: true, format_options: FormatOptions::new() };
+const QUIET: CastOptions<'static> =
+    CastOptions { safe: true, format_options: FormatOptions::new() };
 
 /// `values` as values of a column.
 pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<ArrayRef> {
@@ -21,7 +22,7 @@ pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<A
         return Ok(Arc::clone(values));
     }
     match from {
-        DataType::Null => return Ok(new_null_array(to, values.len())),
+        DataType::Null => return nulls(to, values.len()),
         DataType::Dictionary(_, value) => {
             return assign(&cast_with_options(values, value, &QUIET)?, column, to);
         }
@@ -33,7 +34,11 @@ pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<A
     if !is_assignable(from, to) {
         return Err(Error::new(
             ErrorKind::DatatypeMismatch,
-            format!("column '{column}' is of type {}, the value is of type {}", sql_name(to), sql_name(from)),
+            format!(
+                "column '{column}' is of type {}, the value is of type {}",
+                sql_name(to),
+                sql_name(from)
+            ),
         )
         .hint(format!("convert it with CAST(… AS {})", sql_name(to))));
     }
@@ -52,7 +57,8 @@ pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<A
 fn is_assignable(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
     let is_time = |t: &T| matches!(t, T::Date32 | T::Date64 | T::Timestamp(..));
-    let is_list = |t: &T| matches!(t, T::List(_) | T::LargeList(_) | T::ListView(_) | T::FixedSizeList(..));
+    let is_list =
+        |t: &T| matches!(t, T::List(_) | T::LargeList(_) | T::ListView(_) | T::FixedSizeList(..));
     let is_binary = |t: &T| matches!(t, T::Binary | T::LargeBinary | T::BinaryView);
     match (from, to) {
         // Everything has a text.
@@ -78,7 +84,8 @@ fn round_for(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     Ok(match values.data_type() {
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
             let wide = cast_with_options(values, &DataType::Float64, &QUIET)?;
-            let rounded: Float64Array = wide.as_primitive::<Float64Type>().unary(f64::round_ties_even);
+            let rounded: Float64Array =
+                wide.as_primitive::<Float64Type>().unary(f64::round_ties_even);
             Arc::new(rounded)
         }
         DataType::Decimal128(_, scale) if *scale > 0 => {
@@ -90,7 +97,8 @@ fn round_for(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 
 /// Lists as vectors: every one has the column's number of items, none of them NULL.
 fn vectors(values: &ArrayRef, column: &str, to: &DataType, dimensions: i32) -> Result<ArrayRef> {
-    let item = DataType::List(Arc::new(arrow::datatypes::Field::new_list_field(item_type(to), true)));
+    let item =
+        DataType::List(Arc::new(arrow::datatypes::Field::new_list_field(item_type(to), true)));
     let lists = cast_with_options(values, &item, &QUIET)?;
     let lists = lists.as_list::<i32>();
     for row in 0..lists.len() {
@@ -109,7 +117,32 @@ fn vectors(values: &ArrayRef, column: &str, to: &DataType, dimensions: i32) -> R
         }
     }
     let cast = cast_with_options(lists, to, &CastOptions { safe: false, ..QUIET })?;
-    Ok(cast)
+    items_without_nulls(cast.as_fixed_size_list(), to)
+}
+
+/// So many NULLs of a type.
+pub(super) fn nulls(data_type: &DataType, rows: usize) -> Result<ArrayRef> {
+    let nulls = new_null_array(data_type, rows);
+    match data_type {
+        DataType::FixedSizeList(..) => items_without_nulls(nulls.as_fixed_size_list(), data_type),
+        _ => Ok(nulls),
+    }
+}
+
+/// Arrow fills a NULL vector with NULL items, which the type of the items forbids:
+/// whatever they are, nobody sees them.
+fn items_without_nulls(vectors: &FixedSizeListArray, to: &DataType) -> Result<ArrayRef> {
+    let DataType::FixedSizeList(item, dimensions) = to else {
+        return Err(Error::new(ErrorKind::Internal, format!("not a vector type: {to}")));
+    };
+    let items = vectors.values().to_data().into_builder().nulls(None).build()?;
+    let items = arrow::array::make_array(items);
+    Ok(Arc::new(FixedSizeListArray::try_new(
+        Arc::clone(item),
+        *dimensions,
+        items,
+        vectors.nulls().cloned(),
+    )?))
 }
 
 fn item_type(vector: &DataType) -> DataType {
@@ -129,7 +162,9 @@ pub(super) fn wrong_dimensions(column: &str, expected: i32, found: usize) -> Err
 /// The error for the first value that has no counterpart in the column's type.
 pub(super) fn first_lost(values: &ArrayRef, cast: &ArrayRef, column: &str, to: &DataType) -> Error {
     let (before, after) = (values.logical_nulls(), cast.logical_nulls());
-    let is_null = |nulls: &Option<arrow::buffer::NullBuffer>, row| nulls.as_ref().is_some_and(|n| n.is_null(row));
+    let is_null = |nulls: &Option<arrow::buffer::NullBuffer>, row| {
+        nulls.as_ref().is_some_and(|n| n.is_null(row))
+    };
     let lost = (0..values.len()).find(|row| is_null(&after, *row) && !is_null(&before, *row));
     let shown = lost.and_then(|row| {
         let formatter = ArrayFormatter::try_new(values, &FormatOptions::new()).ok()?;
@@ -137,11 +172,18 @@ pub(super) fn first_lost(values: &ArrayRef, cast: &ArrayRef, column: &str, to: &
     });
     let shown = shorten(&shown.unwrap_or_default());
     let type_name = sql_name(to);
-    let is_text = matches!(values.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let is_text =
+        matches!(values.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     if is_text && !looks_like_number(&shown, to) {
-        return Error::new(ErrorKind::InvalidText, format!("column '{column}': '{shown}' is not a value of type {type_name}"));
+        return Error::new(
+            ErrorKind::InvalidText,
+            format!("column '{column}': '{shown}' is not a value of type {type_name}"),
+        );
     }
-    Error::new(ErrorKind::OutOfRange, format!("column '{column}': {shown} is out of range for type {type_name}"))
+    Error::new(
+        ErrorKind::OutOfRange,
+        format!("column '{column}': {shown} is out of range for type {type_name}"),
+    )
 }
 
 fn looks_like_number(text: &str, to: &DataType) -> bool {
@@ -159,7 +201,9 @@ fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray};
+    use arrow::array::{
+        BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray,
+    };
     use arrow::datatypes::{Field, Float32Type, Int32Type};
 
     use super::*;
@@ -177,7 +221,8 @@ mod tests {
 
     #[test]
     fn decimals_are_not_cut() {
-        let values: ArrayRef = Arc::new(Decimal128Array::from(vec![12_345]).with_precision_and_scale(20, 2).unwrap());
+        let values: ArrayRef =
+            Arc::new(Decimal128Array::from(vec![12_345]).with_precision_and_scale(20, 2).unwrap());
         assert_eq!(error(values.clone(), DataType::Decimal128(3, 1)).kind, ErrorKind::OutOfRange);
         assert!(assign(&values, "c", &DataType::Decimal128(5, 2)).is_ok());
     }
@@ -187,10 +232,15 @@ mod tests {
         let values: ArrayRef = Arc::new(Float64Array::from(vec![1.5, 2.5, -0.6]));
         let assigned = assign(&values, "c", &DataType::Int32).unwrap();
         assert_eq!(assigned.as_primitive::<Int32Type>().values(), &[2, 2, -1]);
-        let decimals: ArrayRef = Arc::new(Decimal128Array::from(vec![250, 149]).with_precision_and_scale(10, 2).unwrap());
+        let decimals: ArrayRef = Arc::new(
+            Decimal128Array::from(vec![250, 149]).with_precision_and_scale(10, 2).unwrap(),
+        );
         let assigned = assign(&decimals, "c", &DataType::Int32).unwrap();
         assert_eq!(assigned.as_primitive::<Int32Type>().values(), &[3, 1]);
-        assert_eq!(error(Arc::new(Float64Array::from(vec![f64::NAN])), DataType::Int32).kind, ErrorKind::OutOfRange);
+        assert_eq!(
+            error(Arc::new(Float64Array::from(vec![f64::NAN])), DataType::Int32).kind,
+            ErrorKind::OutOfRange
+        );
     }
 
     #[test]
@@ -201,13 +251,19 @@ mod tests {
 
     #[test]
     fn lists_become_vectors_of_the_right_size() {
-        let to = DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Float32, false)), 2);
+        let to =
+            DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Float32, false)), 2);
         let list = |items: Vec<Option<i32>>| -> ArrayRef {
             Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(items), None]))
         };
         let vectors = assign(&list(vec![Some(1), Some(2)]), "c", &to).unwrap();
-        assert_eq!(vectors.as_fixed_size_list().value(0).as_primitive::<Float32Type>().values(), &[1.0, 2.0]);
+        assert_eq!(
+            vectors.as_fixed_size_list().value(0).as_primitive::<Float32Type>().values(),
+            &[1.0, 2.0]
+        );
         assert!(vectors.is_null(1));
+        assert_eq!(vectors.as_fixed_size_list().values().null_count(), 0);
+        assert_eq!(nulls(&to, 3).unwrap().as_fixed_size_list().values().null_count(), 0);
         let message = error(list(vec![Some(1), Some(2), Some(3)]), to.clone()).message;
         assert_eq!(message, "column 'c' holds vectors of 2 dimensions, the value has 3");
         assert!(error(list(vec![Some(1), None]), to).message.contains("NULL"));
@@ -216,11 +272,25 @@ mod tests {
     #[test]
     fn text_is_read_as_the_columns_type() {
         let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
-        assert_eq!(assign(&text(" 12 "), "c", &DataType::Int32).unwrap().as_primitive::<Int32Type>().value(0), 12);
-        assert_eq!(error(text("twelve"), DataType::Int32).message, "column 'c': 'twelve' is not a value of type integer");
+        assert_eq!(
+            assign(&text(" 12 "), "c", &DataType::Int32)
+                .unwrap()
+                .as_primitive::<Int32Type>()
+                .value(0),
+            12
+        );
+        assert_eq!(
+            error(text("twelve"), DataType::Int32).message,
+            "column 'c': 'twelve' is not a value of type integer"
+        );
         assert_eq!(error(text("99999999999"), DataType::Int32).kind, ErrorKind::OutOfRange);
         assert_eq!(error(text("2024-02-30"), DataType::Date32).kind, ErrorKind::InvalidText);
-        let uuid = assign(&text("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), "c", &DataType::FixedSizeBinary(16)).unwrap();
+        let uuid = assign(
+            &text("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+            "c",
+            &DataType::FixedSizeBinary(16),
+        )
+        .unwrap();
         assert_eq!(uuid.as_fixed_size_binary().value(0)[0], 0xa0);
         let bytes = assign(&text("\\xDEADbeef"), "c", &DataType::BinaryView).unwrap();
         assert_eq!(bytes.as_binary_view().value(0), [0xde, 0xad, 0xbe, 0xef]);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder, FixedSizeListArray, Float32Array,
-    StringViewArray,
+    Array, ArrayRef, AsArray, BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder,
+    FixedSizeListArray, Float32Array, StringViewArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{CastOptions, cast_with_options};
@@ -15,7 +15,8 @@ use super::assign::{first_lost, wrong_dimensions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::{UUID_BYTES, parse_uuid};
 
-const QUIET: CastOptions<'static> = CastOptions { safe: true, format_options: FormatOptions::new() };
+const QUIET: CastOptions<'static> =
+    CastOptions { safe: true, format_options: FormatOptions::new() };
 
 /// Text as values of a column.
 pub(super) fn assign_text(values: &ArrayRef, column: &str, to: &DataType) -> Result<ArrayRef> {
@@ -71,14 +72,19 @@ fn in_column(column: &str, error: Error) -> Error {
 }
 
 fn invalid(column: &str, text: &str, type_name: &str) -> Error {
-    Error::new(ErrorKind::InvalidText, format!("column '{column}': '{text}' is not a value of type {type_name}"))
+    Error::new(
+        ErrorKind::InvalidText,
+        format!("column '{column}': '{text}' is not a value of type {type_name}"),
+    )
 }
 
 fn uuids(texts: &StringViewArray, column: &str) -> Result<ArrayRef> {
     let mut builder = FixedSizeBinaryBuilder::with_capacity(texts.len(), UUID_BYTES);
     for text in texts {
         match text {
-            Some(text) => builder.append_value(parse_uuid(text).map_err(|error| in_column(column, error))?)?,
+            Some(text) => {
+                builder.append_value(parse_uuid(text).map_err(|error| in_column(column, error))?)?
+            }
             None => builder.append_null(),
         }
     }
@@ -95,8 +101,11 @@ fn bytes(texts: &StringViewArray, column: &str) -> Result<ArrayRef> {
                 None => builder.append_value(text.as_bytes()),
                 Some(digits) => {
                     let digits: Option<Vec<u32>> = digits.chars().map(|c| c.to_digit(16)).collect();
-                    let digits = digits.filter(|d| d.len() % 2 == 0).ok_or_else(|| invalid(column, text, "bytea"))?;
-                    let value: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect();
+                    let digits = digits
+                        .filter(|d| d.len() % 2 == 0)
+                        .ok_or_else(|| invalid(column, text, "bytea"))?;
+                    let value: Vec<u8> =
+                        digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect();
                     builder.append_value(value);
                 }
             },
@@ -122,7 +131,12 @@ fn booleans(texts: &StringViewArray, column: &str) -> Result<ArrayRef> {
 }
 
 /// `[1, 2.5, -3e-1]`, pgvector's form.
-fn vectors(texts: &StringViewArray, column: &str, to: &DataType, dimensions: i32) -> Result<ArrayRef> {
+fn vectors(
+    texts: &StringViewArray,
+    column: &str,
+    to: &DataType,
+    dimensions: i32,
+) -> Result<ArrayRef> {
     let DataType::FixedSizeList(item, _) = to else {
         return Err(Error::new(ErrorKind::Internal, format!("not a vector type: {to}")));
     };
@@ -135,10 +149,12 @@ fn vectors(texts: &StringViewArray, column: &str, to: &DataType, dimensions: i32
         };
         let type_name = format!("vector({dimensions})");
         let inner = text.trim().strip_prefix('[').and_then(|t| t.strip_suffix(']'));
-        let inner = inner.ok_or_else(|| invalid(column, text, &type_name).hint("write '[1, 2, 3]'"))?;
+        let inner =
+            inner.ok_or_else(|| invalid(column, text, &type_name).hint("write '[1, 2, 3]'"))?;
         let before = items.len();
         for number in inner.split(',') {
-            let number: f32 = number.trim().parse().map_err(|_| invalid(column, text, &type_name))?;
+            let number: f32 =
+                number.trim().parse().map_err(|_| invalid(column, text, &type_name))?;
             if !number.is_finite() {
                 return Err(Error::new(
                     ErrorKind::OutOfRange,

@@ -69,13 +69,18 @@ fn parts<'a>(context: &Context, delete: &'a Delete) -> Result<Parts<'a>> {
         limit: None,
     } = delete
     else {
-        return Err(Error::not_supported("this form of DELETE").hint("write DELETE FROM table WHERE …"));
+        return Err(
+            Error::not_supported("this form of DELETE").hint("write DELETE FROM table WHERE …")
+        );
     };
     let [table] = from.as_slice() else {
-        return Err(Error::not_supported("DELETE from several tables").hint("use DELETE FROM table USING other WHERE …"));
+        return Err(Error::not_supported("DELETE from several tables")
+            .hint("use DELETE FROM table USING other WHERE …"));
     };
     if !tables.is_empty() || !order_by.is_empty() {
-        return Err(Error::not_supported("this form of DELETE").hint("write DELETE FROM table WHERE …"));
+        return Err(
+            Error::not_supported("this form of DELETE").hint("write DELETE FROM table WHERE …")
+        );
     }
     Ok(Parts {
         target: Target::of_relation(context, table)?,

@@ -44,12 +44,25 @@ pub(super) async fn run(context: &Context, insert: &Insert) -> Result<Output> {
     let written = match clauses.on {
         None => insert_all(context, &clauses.table, rows)?,
         Some(OnInsert::OnConflict(conflict)) => {
-            upsert::run(context, &clauses.table, &clauses.alias, conflict, rows, clauses.returning.is_some()).await?
+            upsert::run(
+                context,
+                &clauses.table,
+                &clauses.alias,
+                conflict,
+                rows,
+                clauses.returning.is_some(),
+            )
+            .await?
         }
-        Some(other) => return Err(Error::not_supported(format!("{other}")).hint("use ON CONFLICT (…) DO UPDATE SET …")),
+        Some(other) => {
+            return Err(Error::not_supported(format!("{other}"))
+                .hint("use ON CONFLICT (…) DO UPDATE SET …"));
+        }
     };
     match clauses.returning {
-        Some(items) => returning::run(context, &clauses.table, &clauses.alias, items, written.rows).await,
+        Some(items) => {
+            returning::run(context, &clauses.table, &clauses.alias, items, written.rows).await
+        }
         None => Ok(Output::counted("INSERT", written.count)),
     }
 }
@@ -90,7 +103,8 @@ fn clauses<'a>(context: &Context, insert: &'a Insert) -> Result<Clauses<'a>> {
         multi_table_else_clause: None,
     } = insert
     else {
-        return Err(Error::not_supported("this form of INSERT").hint("write INSERT INTO table (columns) VALUES … or SELECT …"));
+        return Err(Error::not_supported("this form of INSERT")
+            .hint("write INSERT INTO table (columns) VALUES … or SELECT …"));
     };
     if !assignments.is_empty()
         || !after_columns.is_empty()
@@ -141,7 +155,8 @@ async fn each_batch(
         return take(rows::shape(context, &clauses.table, &one_row, &defaults)?);
     }
     let plan = context.plan_query(source(clauses)?).await?;
-    let places = places(&clauses.table, &clauses.columns, clauses.named, plan.schema().fields().len())?;
+    let places =
+        places(&clauses.table, &clauses.columns, clauses.named, plan.schema().fields().len())?;
     let mut batches = context.stream(&plan).await?;
     while let Some(batch) = batches.next().await {
         take(rows::shape(context, &clauses.table, &batch?, &places)?)?;
@@ -149,7 +164,11 @@ async fn each_batch(
     Ok(())
 }
 
-fn insert_all(context: &Context, table: &Arc<TableDef>, rows: RecordBatch) -> Result<upsert::Written> {
+fn insert_all(
+    context: &Context,
+    table: &Arc<TableDef>,
+    rows: RecordBatch,
+) -> Result<upsert::Written> {
     let count = rows.num_rows() as u64;
     if count > 0 {
         context.append(vec![Write::Insert {

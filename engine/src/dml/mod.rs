@@ -43,9 +43,14 @@ pub(crate) async fn run(context: &Context, statement: &Statement) -> Result<Outp
 }
 
 /// The query behind a statement that changes rows, for EXPLAIN.
-pub(crate) async fn explained(context: &Context, statement: &Statement) -> Result<(Context, Box<Query>)> {
+pub(crate) async fn explained(
+    context: &Context,
+    statement: &Statement,
+) -> Result<(Context, Box<Query>)> {
     match statement {
-        Statement::Insert(insert) => Ok((context.clone(), Box::new(insert::query(context, insert)?))),
+        Statement::Insert(insert) => {
+            Ok((context.clone(), Box::new(insert::query(context, insert)?)))
+        }
         Statement::Update(update) => {
             let (context, query) = update::query(context, update)?;
             Ok((context, Box::new(query)))
@@ -54,7 +59,12 @@ pub(crate) async fn explained(context: &Context, statement: &Statement) -> Resul
             let (context, query) = delete::query(context, delete)?;
             Ok((context, Box::new(query)))
         }
-        Statement::CreateTable(CreateTable { query: Some(query), .. }) => Ok((context.clone(), query.clone())),
-        other => Err(Error::not_supported(format!("EXPLAIN {}", other.to_string().split(' ').next().unwrap_or_default()))),
+        Statement::CreateTable(CreateTable { query: Some(query), .. }) => {
+            Ok((context.clone(), query.clone()))
+        }
+        other => Err(Error::not_supported(format!(
+            "EXPLAIN {}",
+            other.to_string().split(' ').next().unwrap_or_default()
+        ))),
     }
 }

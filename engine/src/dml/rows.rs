@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, UInt64Array, new_null_array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::take;
 use arrow::row::{RowConverter, SortField};
 use sheaf_core::catalog::{ColumnDef, TableDef};
 
-use super::assign::assign;
+use super::assign::{assign, nulls};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Context;
 use crate::sql::parse_expression;
@@ -36,8 +36,12 @@ pub(crate) fn shape(
 /// The default of a column, for so many rows.
 fn default_values(context: &Context, column: &ColumnDef, rows: usize) -> Result<ArrayRef> {
     match &column.default_sql {
-        Some(text) => assign(&context.evaluate(parse_expression(text)?, rows)?, &column.name, &column.data_type),
-        None => Ok(new_null_array(&column.data_type, rows)),
+        Some(text) => assign(
+            &context.evaluate(parse_expression(text)?, rows)?,
+            &column.name,
+            &column.data_type,
+        ),
+        None => nulls(&column.data_type, rows),
     }
 }
 
@@ -88,7 +92,8 @@ pub(super) fn pick(rows: &RecordBatch, indices: &UInt32Array) -> Result<RecordBa
     if indices.len() == rows.num_rows() {
         return Ok(rows.clone());
     }
-    let columns = rows.columns().iter().map(|c| take(c, indices, None)).collect::<Result<Vec<_>, _>>()?;
+    let columns =
+        rows.columns().iter().map(|c| take(c, indices, None)).collect::<Result<Vec<_>, _>>()?;
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }
 

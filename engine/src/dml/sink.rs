@@ -45,7 +45,9 @@ impl<'a> Sink<'a> {
                 let mut load = self.context.store.bulk_load(self.table.id)?;
                 // The rows have the shape of the definition that the statement saw.
                 if load.def().version != self.table.version {
-                    return Err(sheaf_core::Error::SchemaChanged { table: self.table.name.clone() });
+                    return Err(sheaf_core::Error::SchemaChanged {
+                        table: self.table.name.clone(),
+                    });
                 }
                 for rows in waiting {
                     load.push(rows)?;
@@ -63,7 +65,11 @@ impl<'a> Sink<'a> {
             blocking(|| load.finish())?;
         } else if self.rows > 0 {
             let rows = concat_batches(self.table.arrow_schema(), &self.waiting)?;
-            self.context.append(vec![Write::Insert { table: self.table, rows, on_conflict: OnConflict::Fail }])?;
+            self.context.append(vec![Write::Insert {
+                table: self.table,
+                rows,
+                on_conflict: OnConflict::Fail,
+            }])?;
         }
         Ok(self.rows)
     }

@@ -17,8 +17,11 @@ pub(super) fn named_columns(table: &TableDef, names: &[ObjectName]) -> Result<Ve
         let folded = one_ident(name)?;
         let index = find(table, &folded).map_err(|error| error.at(position_of(name)))?.0;
         if columns.contains(&index) {
-            return Err(Error::new(ErrorKind::InvalidStatement, format!("column '{folded}' is named twice"))
-                .at(position_of(name)));
+            return Err(Error::new(
+                ErrorKind::InvalidStatement,
+                format!("column '{folded}' is named twice"),
+            )
+            .at(position_of(name)));
         }
         columns.push(index);
     }
@@ -27,26 +30,39 @@ pub(super) fn named_columns(table: &TableDef, names: &[ObjectName]) -> Result<Ve
 
 /// Like [`named_columns`], for statements that cannot qualify names.
 pub(super) fn named_idents(table: &TableDef, names: &[Ident]) -> Result<Vec<usize>> {
-    let names: Vec<ObjectName> = names.iter().map(|ident| ObjectName::from(vec![ident.clone()])).collect();
+    let names: Vec<ObjectName> =
+        names.iter().map(|ident| ObjectName::from(vec![ident.clone()])).collect();
     named_columns(table, &names)
 }
 
 /// A live column and its position.
 pub(super) fn find<'a>(table: &'a TableDef, name: &str) -> Result<(usize, &'a ColumnDef)> {
     table.live_columns().enumerate().find(|(_, column)| column.name == name).ok_or_else(|| {
-        Error::new(ErrorKind::UndefinedColumn, format!("column '{name}' of table '{}' not found", table.name))
-            .suggest(name, table.live_columns().map(|c| c.name.as_str()))
+        Error::new(
+            ErrorKind::UndefinedColumn,
+            format!("column '{name}' of table '{}' not found", table.name),
+        )
+        .suggest(name, table.live_columns().map(|c| c.name.as_str()))
     })
 }
 
 /// For each live column of the table, which column of the source it comes from.
 /// Without names the source may leave out the last ones.
-pub(super) fn places(table: &TableDef, columns: &[usize], named: bool, width: usize) -> Result<Vec<Option<usize>>> {
+pub(super) fn places(
+    table: &TableDef,
+    columns: &[usize],
+    named: bool,
+    width: usize,
+) -> Result<Vec<Option<usize>>> {
     let fits = if named { width == columns.len() } else { width <= columns.len() };
     if !fits {
         return Err(Error::new(
             ErrorKind::Syntax,
-            format!("INSERT has {width} values for {} columns of table '{}'", columns.len(), table.name),
+            format!(
+                "INSERT has {width} values for {} columns of table '{}'",
+                columns.len(),
+                table.name
+            ),
         ));
     }
     let mut places = vec![None; table.live_columns().count()];
@@ -66,9 +82,11 @@ pub(super) fn fill_defaults(table: &TableDef, columns: &[usize], query: &mut Que
             if !is_default(expression) {
                 continue;
             }
-            let column = columns.get(place).and_then(|index| defs.get(*index)).ok_or_else(|| {
-                Error::new(ErrorKind::Syntax, "DEFAULT stands in a place that has no column").at(position_of(expression))
-            })?;
+            let column =
+                columns.get(place).and_then(|index| defs.get(*index)).ok_or_else(|| {
+                    Error::new(ErrorKind::Syntax, "DEFAULT stands in a place that has no column")
+                        .at(position_of(expression))
+                })?;
             *expression = default_of(column)?;
         }
     }
@@ -87,4 +105,3 @@ pub(super) fn default_of(column: &ColumnDef) -> Result<Expr> {
         None => Ok(Expr::value(Value::Null)),
     }
 }
-

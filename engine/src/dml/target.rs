@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, SelectItem, TableAlias, TableFactor, TableWithJoins,
 };
-use sheaf_core::catalog::TableDef;
 use sheaf_core::Columns;
+use sheaf_core::catalog::TableDef;
 
 use crate::catalog::SCRATCH;
 use crate::error::{Error, Result};
@@ -36,18 +36,25 @@ impl Target {
     pub fn of_relation(context: &Context, written: &TableWithJoins) -> Result<Self> {
         let TableWithJoins { relation, joins } = written;
         if !joins.is_empty() {
-            return Err(Error::not_supported("a join as the table to change").hint("use UPDATE … FROM or DELETE … USING"));
+            return Err(Error::not_supported("a join as the table to change")
+                .hint("use UPDATE … FROM or DELETE … USING"));
         }
         // Hints, versions and samples were refused when the statement was parsed.
         match relation {
             TableFactor::Table { name, alias, args: None, .. } => match alias {
-                Some(TableAlias { explicit: _, name: alias, columns, at: None }) if columns.is_empty() => {
+                Some(TableAlias { explicit: _, name: alias, columns, at: None })
+                    if columns.is_empty() =>
+                {
                     Self::new(context, name, Some(alias))
                 }
-                Some(alias) => Err(Error::not_supported(format!("the alias {alias} of the table to change"))),
+                Some(alias) => {
+                    Err(Error::not_supported(format!("the alias {alias} of the table to change")))
+                }
                 None => Self::new(context, name, None),
             },
-            other => Err(Error::not_supported("a change of this relation").at(position_of(other)).hint("name a table")),
+            other => Err(Error::not_supported("a change of this relation")
+                .at(position_of(other))
+                .hint("name a table")),
         }
     }
 
@@ -83,6 +90,9 @@ pub(super) fn numbered(expressions: impl IntoIterator<Item = Expr>) -> Vec<Selec
     expressions
         .into_iter()
         .enumerate()
-        .map(|(i, expr)| SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', format!("#{i}")) })
+        .map(|(i, expr)| SelectItem::ExprWithAlias {
+            expr,
+            alias: Ident::with_quote('"', format!("#{i}")),
+        })
         .collect()
 }

@@ -10,10 +10,10 @@ use sheaf_core::catalog::TableDef;
 use sheaf_core::{OnConflict, Write};
 
 use super::assign::assign;
+use super::returning;
 use super::rows::{first_of_each, keys_of, pick, rowids, table_rows};
 use super::source::{default_of, find, is_default};
 use super::target::{Target, numbered};
-use super::returning;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
 use crate::sql::{fold, position_of, select};
@@ -66,7 +66,8 @@ impl Assignments {
         let column = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
         let (index, def) = find(table, &column).map_err(|error| error.at(position_of(name)))?;
         if self.columns.contains(&index) {
-            return Err(Error::new(ErrorKind::Syntax, format!("column '{column}' is set twice")).at(position_of(name)));
+            return Err(Error::new(ErrorKind::Syntax, format!("column '{column}' is set twice"))
+                .at(position_of(name)));
         }
         self.columns.push(index);
         self.values.push(if is_default(value) { default_of(def)? } else { value.clone() });
@@ -106,19 +107,27 @@ impl Assignments {
         let defs: Vec<_> = table.live_columns().collect();
         for (value, index) in self.columns.iter().enumerate() {
             let column = defs[*index];
-            after[*index] = assign(evaluated.column(width + value), &column.name, &column.data_type)?;
+            after[*index] =
+                assign(evaluated.column(width + value), &column.name, &column.data_type)?;
         }
         Ok(Changed { before, after: table_rows(table, after)? })
     }
 }
 
 /// The writes that put changed rows of a keyed table in the place of the old ones.
-pub(super) fn write_changed(table: &Arc<TableDef>, assignments: &Assignments, changed: Changed) -> Result<Vec<Write>> {
+pub(super) fn write_changed(
+    table: &Arc<TableDef>,
+    assignments: &Assignments,
+    changed: Changed,
+) -> Result<Vec<Write>> {
     if changed.after.num_rows() == 0 {
         return Ok(Vec::new());
     }
-    let insert =
-        |on_conflict| Write::Insert { table: Arc::clone(table), rows: changed.after.clone(), on_conflict };
+    let insert = |on_conflict| Write::Insert {
+        table: Arc::clone(table),
+        rows: changed.after.clone(),
+        on_conflict,
+    };
     if !assignments.change_key(table) {
         return Ok(vec![insert(OnConflict::Replace)]);
     }
@@ -146,8 +155,15 @@ pub(super) async fn run(context: &Context, update: &Update) -> Result<Output> {
             write_changed(table, &parts.assignments, changed)?
         } else {
             vec![
-                Write::DeleteRows { table: Arc::clone(table), rowids: rowids(evaluated.column(identity_at))? },
-                Write::Insert { table: Arc::clone(table), rows: changed.after, on_conflict: OnConflict::Fail },
+                Write::DeleteRows {
+                    table: Arc::clone(table),
+                    rowids: rowids(evaluated.column(identity_at))?,
+                },
+                Write::Insert {
+                    table: Arc::clone(table),
+                    rows: changed.after,
+                    on_conflict: OnConflict::Fail,
+                },
             ]
         };
         context.commit(writes)?;
@@ -200,14 +216,21 @@ fn parts<'a>(context: &Context, update: &'a Update) -> Result<Parts<'a>> {
     };
     let target = Target::of_relation(context, table)?;
     let assignments = Assignments::read(&target.def, assignments)?;
-    Ok(Parts { target, assignments, from, selection: selection.as_ref(), returning: returning.as_deref() })
+    Ok(Parts {
+        target,
+        assignments,
+        from,
+        selection: selection.as_ref(),
+        returning: returning.as_deref(),
+    })
 }
 
 /// `SELECT old columns, new values, identity FROM target, from WHERE selection`
 fn build(context: &Context, parts: &Parts<'_>) -> Result<(Context, Query)> {
     let target = &parts.target;
     let old = target.def.live_columns().map(|column| target.column(&column.name));
-    let projection = numbered(old.chain(parts.assignments.values().cloned()).chain(target.identity()));
+    let projection =
+        numbered(old.chain(parts.assignments.values().cloned()).chain(target.identity()));
     let mut from = vec![target.relation()];
     from.extend_from_slice(parts.from);
     Ok((target.scratch(context)?, select(projection, from, parts.selection.cloned())))

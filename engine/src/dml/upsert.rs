@@ -6,7 +6,9 @@ use arrow::array::RecordBatch;
 use arrow::compute::{filter_record_batch, not};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, ConflictTarget, DoUpdate, Expr, OnConflict as Clause, OnConflictAction};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, ConflictTarget, DoUpdate, Expr, OnConflict as Clause, OnConflictAction,
+};
 use sheaf_core::catalog::TableDef;
 use sheaf_core::{OnConflict, Write};
 
@@ -73,15 +75,24 @@ fn check_target(table: &TableDef, target: Option<&ConflictTarget>, required: boo
     }
     let named = match target {
         None if required => {
-            return Err(Error::new(ErrorKind::Syntax, "ON CONFLICT DO UPDATE needs the columns of the key, as in ON CONFLICT (id)"));
+            return Err(Error::new(
+                ErrorKind::Syntax,
+                "ON CONFLICT DO UPDATE needs the columns of the key, as in ON CONFLICT (id)",
+            ));
         }
         None => return Ok(()),
         Some(ConflictTarget::Columns(columns)) => columns,
-        Some(ConflictTarget::OnConstraint(_)) => return Err(Error::not_supported("ON CONFLICT ON CONSTRAINT")),
+        Some(ConflictTarget::OnConstraint(_)) => {
+            return Err(Error::not_supported("ON CONFLICT ON CONSTRAINT"));
+        }
     };
     let mut named: Vec<String> = named.iter().map(fold).collect();
-    let mut key: Vec<String> =
-        table.primary_key.iter().filter_map(|id| table.column(*id)).map(|c| c.name.clone()).collect();
+    let mut key: Vec<String> = table
+        .primary_key
+        .iter()
+        .filter_map(|id| table.column(*id))
+        .map(|c| c.name.clone())
+        .collect();
     let shown = key.join(", ");
     named.sort();
     key.sort();
@@ -90,7 +101,11 @@ fn check_target(table: &TableDef, target: Option<&ConflictTarget>, required: boo
     }
     Err(Error::new(
         ErrorKind::InvalidStatement,
-        format!("there is no unique constraint on ({}) of table '{}'", named.join(", "), table.name),
+        format!(
+            "there is no unique constraint on ({}) of table '{}'",
+            named.join(", "),
+            table.name
+        ),
     )
     .hint(format!("the primary key is ({shown})")))
 }
@@ -99,7 +114,12 @@ fn insert(table: &Arc<TableDef>, rows: RecordBatch, on_conflict: OnConflict) -> 
     Write::Insert { table: Arc::clone(table), rows, on_conflict }
 }
 
-fn do_nothing(context: &Context, table: &Arc<TableDef>, rows: RecordBatch, returning: bool) -> Result<Written> {
+fn do_nothing(
+    context: &Context,
+    table: &Arc<TableDef>,
+    rows: RecordBatch,
+    returning: bool,
+) -> Result<Written> {
     if !returning {
         let commit = context.append(vec![insert(table, rows.clone(), OnConflict::Skip)])?;
         return Ok(Written { count: commit.inserted, rows });
@@ -121,7 +141,11 @@ fn raced(error: Error) -> Error {
 }
 
 /// The rows whose key is free, and the rows of the table that have the others' keys.
-fn split(context: &Context, table: &TableDef, rows: &RecordBatch) -> Result<(RecordBatch, RecordBatch)> {
+fn split(
+    context: &Context,
+    table: &TableDef,
+    rows: &RecordBatch,
+) -> Result<(RecordBatch, RecordBatch)> {
     let keys = keys_of(table, rows)?;
     let existing = context.catalog.snapshot().table(table.id)?.get(&keys)?;
     let taken = contained(keys.columns(), keys_of(table, &existing)?.columns())?;
@@ -144,7 +168,9 @@ async fn do_update(
     let (fresh, existing) = split(context, table, &rows)?;
     let mut changed = Changed::none(table);
     if existing.num_rows() > 0 {
-        changed = conflicting(context, table, alias, &assignments, selection.as_ref(), rows, existing).await?;
+        changed =
+            conflicting(context, table, alias, &assignments, selection.as_ref(), rows, existing)
+                .await?;
     }
     let after = arrow::compute::concat_batches(table.arrow_schema(), [&fresh, &changed.after])?;
     let mut writes = Vec::new();
@@ -179,7 +205,10 @@ async fn conflicting(
         .filter_map(|id| table.column(*id))
         .map(|column| equal(column_of(alias, &column.name), column_of(EXCLUDED, &column.name)))
         .reduce(and);
-    let condition = same_key.into_iter().chain(selection.map(|s| Expr::Nested(Box::new(s.clone())))).reduce(and);
+    let condition = same_key
+        .into_iter()
+        .chain(selection.map(|s| Expr::Nested(Box::new(s.clone()))))
+        .reduce(and);
     let old = table.live_columns().map(|column| column_of(alias, &column.name));
     let projection = numbered(old.chain(assignments.values().cloned()));
     let from = vec![relation(SCRATCH, EXISTING, alias), relation(SCRATCH, EXCLUDED, EXCLUDED)];

@@ -44,7 +44,8 @@ impl Context {
         // now() is the same in all of the statement.
         state.mark_start_execution();
         let state = Arc::new(state);
-        let catalog = PinnedCatalog::new(store.clone(), snapshot, Arc::clone(&state), Arc::clone(&settings));
+        let catalog =
+            PinnedCatalog::new(store.clone(), snapshot, Arc::clone(&state), Arc::clone(&settings));
         Ok(Self { store, state, catalog, settings, parameters })
     }
 
@@ -71,8 +72,11 @@ impl Context {
 
     /// Plans a query, or EXPLAIN of one.
     pub(crate) async fn plan(&self, statement: Statement) -> Result<LogicalPlan> {
-        let types: Vec<FieldRef> =
-            self.parameters.iter().map(|value| Arc::new(Field::new("", value.data_type(), true)) as FieldRef).collect();
+        let types: Vec<FieldRef> = self
+            .parameters
+            .iter()
+            .map(|value| Arc::new(Field::new("", value.data_type(), true)) as FieldRef)
+            .collect();
         let plan = sql::bind_query(&self.state, &self.catalog, statement, &types).await?;
         if self.parameters.is_empty() {
             return Ok(plan);

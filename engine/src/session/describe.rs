@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, ShowStatementFilter, ShowStatementFilterPosition, ShowStatementOptions, Statement,
+    Expr, Ident, ObjectName, Query, ShowStatementFilter, ShowStatementFilterPosition,
+    ShowStatementOptions, Statement,
 };
 
 use super::{Context, Output};
@@ -28,7 +29,10 @@ pub(super) async fn table(context: &Context, name: &ObjectName) -> Result<Output
     }
     match context.catalog.find(&resolved.schema, &resolved.name).await? {
         Some(table) => schema(&table.schema()),
-        None => Err(context.catalog.table_not_found(&resolved.schema, &resolved.name).at(position_of(name))),
+        None => Err(context
+            .catalog
+            .table_not_found(&resolved.schema, &resolved.name)
+            .at(position_of(name))),
     }
 }
 
@@ -59,10 +63,17 @@ pub(super) fn settings(context: &Context, variable: &[Ident]) -> Result<Output> 
     let options = context.state.config_options();
     let found = match name.as_slice() {
         [all] if all == "all" => context.settings.list(options),
-        [time, zone] if time == "time" && zone == "zone" => vec![context.settings.get("timezone", options)?],
+        [time, zone] if time == "time" && zone == "zone" => {
+            vec![context.settings.get("timezone", options)?]
+        }
         name => {
             let error_at = variable.first().and_then(ident_position);
-            vec![context.settings.get(&name.join("."), options).map_err(|error| error.at(error_at))?]
+            vec![
+                context
+                    .settings
+                    .get(&name.join("."), options)
+                    .map_err(|error| error.at(error_at))?,
+            ]
         }
     };
     rows([
@@ -96,8 +107,10 @@ pub(super) async fn schemas(context: &Context, options: &ShowStatementOptions) -
 
 /// `SHOW COLUMNS FROM t`.
 pub(super) async fn columns(context: &Context, options: &ShowStatementOptions) -> Result<Output> {
-    let Some(name) = options.show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref()) else {
-        return Err(Error::not_supported("SHOW COLUMNS without a table").hint("write SHOW COLUMNS FROM table"));
+    let Some(name) = options.show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref())
+    else {
+        return Err(Error::not_supported("SHOW COLUMNS without a table")
+            .hint("write SHOW COLUMNS FROM table"));
     };
     resolve(name, &context.settings.schema)?;
     table(context, name).await
@@ -112,7 +125,8 @@ async fn run(context: &Context, text: &str) -> Result<Output> {
 fn show_options(options: &ShowStatementOptions) -> Result<(Option<String>, Option<Expr>)> {
     let ShowStatementOptions { show_in, starts_with, limit, limit_from, filter_position } = options;
     if starts_with.is_some() || limit.is_some() || limit_from.is_some() {
-        return Err(Error::not_supported("STARTS WITH or LIMIT in SHOW").hint("query information_schema.tables"));
+        return Err(Error::not_supported("STARTS WITH or LIMIT in SHOW")
+            .hint("query information_schema.tables"));
     }
     let schema = match show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref()) {
         Some(name) => Some(sql::one_ident(name)?),
@@ -120,10 +134,14 @@ fn show_options(options: &ShowStatementOptions) -> Result<(Option<String>, Optio
     };
     let like = match filter_position {
         None => None,
-        Some(ShowStatementFilterPosition::Infix(filter) | ShowStatementFilterPosition::Suffix(filter)) => match filter {
+        Some(
+            ShowStatementFilterPosition::Infix(filter)
+            | ShowStatementFilterPosition::Suffix(filter),
+        ) => match filter {
             ShowStatementFilter::Like(pattern) => Some(string_literal(pattern)),
             other => {
-                return Err(Error::not_supported(format!("{other} in SHOW")).hint("query information_schema.tables"));
+                return Err(Error::not_supported(format!("{other} in SHOW"))
+                    .hint("query information_schema.tables"));
             }
         },
     };
@@ -137,9 +155,14 @@ fn like_condition(column: &str, pattern: Option<&Expr>) -> String {
 /// Rows of text.
 fn rows<const N: usize>(columns: [(&str, Vec<Option<String>>); N]) -> Result<Output> {
     let schema = Arc::new(Schema::new(
-        columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8View, true)).collect::<Vec<_>>(),
+        columns
+            .iter()
+            .map(|(name, _)| Field::new(*name, DataType::Utf8View, true))
+            .collect::<Vec<_>>(),
     ));
-    let arrays = columns.into_iter().map(|(_, values)| Arc::new(StringViewArray::from_iter(values)) as ArrayRef);
+    let arrays = columns
+        .into_iter()
+        .map(|(_, values)| Arc::new(StringViewArray::from_iter(values)) as ArrayRef);
     let batch = RecordBatch::try_new(schema.clone(), arrays.collect())?;
     Ok(Output::rows(schema, vec![batch]))
 }

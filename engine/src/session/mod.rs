@@ -22,8 +22,8 @@ use crate::sql;
 
 pub(crate) use context::{Context, blocking};
 pub use output::{CommandTag, Output, RowStream};
-pub use prepared::Prepared;
 use prepared::Named;
+pub use prepared::Prepared;
 pub(crate) use settings::Settings;
 pub(crate) use state::initial_state;
 

@@ -131,7 +131,11 @@ impl RowStream {
     }
 
     /// Drives `query` on the query threads, whatever executor polls the rows.
-    fn driven(schema: SchemaRef, first: Vec<RecordBatch>, mut query: SendableRecordBatchStream) -> Result<Self> {
+    fn driven(
+        schema: SchemaRef,
+        first: Vec<RecordBatch>,
+        mut query: SendableRecordBatchStream,
+    ) -> Result<Self> {
         let (send, mut receive) = mpsc::channel(WAITING_BATCHES);
         let task = runtime()?.spawn(async move {
             let drive = async {

@@ -43,7 +43,11 @@ impl Named {
         if !self.types.is_empty() && self.types.len() != values.len() {
             return Err(Error::new(
                 ErrorKind::InvalidStatement,
-                format!("'{name}' takes {} parameters, {} are given", self.types.len(), values.len()),
+                format!(
+                    "'{name}' takes {} parameters, {} are given",
+                    self.types.len(),
+                    values.len()
+                ),
             ));
         }
         let mut values = values;
@@ -51,7 +55,11 @@ impl Named {
             *value = value.cast_to(data_type).map_err(|_| {
                 Error::new(
                     ErrorKind::DatatypeMismatch,
-                    format!("parameter ${} of '{name}' is of type {}, not {value}", index + 1, sql_name(data_type)),
+                    format!(
+                        "parameter ${} of '{name}' is of type {}, not {value}",
+                        index + 1,
+                        sql_name(data_type)
+                    ),
                 )
             })?;
         }

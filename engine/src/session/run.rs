@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    AnalyzeFormatKind, DescribeAlias, Expr, Ident, ObjectName, Reset, ResetStatement, Set, Statement, Use, Value,
+    AnalyzeFormatKind, DescribeAlias, Expr, Ident, ObjectName, Reset, ResetStatement, Set,
+    Statement, Use, Value,
 };
 
 use super::prepared::Named;
@@ -16,7 +17,11 @@ use crate::{ddl, dml};
 /// A statement is tried again this often when other commits got in its way.
 const ATTEMPTS_MAX: usize = 10;
 
-pub(super) async fn run(session: &Session, statement: Statement, parameters: Vec<ScalarValue>) -> Result<Output> {
+pub(super) async fn run(
+    session: &Session,
+    statement: Statement,
+    parameters: Vec<ScalarValue>,
+) -> Result<Output> {
     match statement {
         Statement::Query(_) => {
             let context = session.context(parameters)?;
@@ -84,25 +89,36 @@ pub(super) async fn run(session: &Session, statement: Statement, parameters: Vec
 
 /// Runs a writing statement, again at a newer snapshot when others changed the same
 /// rows or the table meanwhile.
-async fn write(session: &Session, statement: &Statement, parameters: Vec<ScalarValue>) -> Result<Output> {
+async fn write(
+    session: &Session,
+    statement: &Statement,
+    parameters: Vec<ScalarValue>,
+) -> Result<Output> {
     let mut attempt = 1;
     loop {
         let context = session.context(parameters.clone())?;
         match dml::run(&context, statement).await {
-            Err(error) if error.kind == ErrorKind::SerializationFailure && attempt < ATTEMPTS_MAX => {
+            Err(error)
+                if error.kind == ErrorKind::SerializationFailure && attempt < ATTEMPTS_MAX =>
+            {
                 // Let the winner finish: contenders that wait differently long meet less.
                 tokio::time::sleep(std::time::Duration::from_micros(200 << attempt.min(6))).await;
                 attempt += 1;
             }
             Err(error) if error.kind == ErrorKind::SerializationFailure => {
-                return Err(error.hint(format!("the statement was tried {ATTEMPTS_MAX} times; run it again")));
+                return Err(error
+                    .hint(format!("the statement was tried {ATTEMPTS_MAX} times; run it again")));
             }
             outcome => return outcome,
         }
     }
 }
 
-async fn explain(session: &Session, statement: Statement, parameters: Vec<ScalarValue>) -> Result<Output> {
+async fn explain(
+    session: &Session,
+    statement: Statement,
+    parameters: Vec<ScalarValue>,
+) -> Result<Output> {
     let Statement::Explain {
         describe_alias,
         mut analyze,
@@ -117,7 +133,8 @@ async fn explain(session: &Session, statement: Statement, parameters: Vec<Scalar
         return Err(Error::new(ErrorKind::Internal, "EXPLAIN is expected here"));
     };
     if query_plan || estimate {
-        return Err(Error::not_supported("EXPLAIN QUERY PLAN or ESTIMATE").hint("use EXPLAIN or EXPLAIN ANALYZE"));
+        return Err(Error::not_supported("EXPLAIN QUERY PLAN or ESTIMATE")
+            .hint("use EXPLAIN or EXPLAIN ANALYZE"));
     }
     for option in options.iter().flatten() {
         let on = match &option.arg {
@@ -137,7 +154,8 @@ async fn explain(session: &Session, statement: Statement, parameters: Vec<Scalar
             "analyze" => analyze = on,
             "verbose" => verbose = on,
             other => {
-                return Err(Error::not_supported(format!("the EXPLAIN option {other}")).hint("ANALYZE and VERBOSE are"));
+                return Err(Error::not_supported(format!("the EXPLAIN option {other}"))
+                    .hint("ANALYZE and VERBOSE are"));
             }
         }
     }
@@ -181,7 +199,8 @@ async fn execute(
     parameters: Vec<ScalarValue>,
 ) -> Result<Output> {
     if !parameters.is_empty() {
-        return Err(Error::not_supported("EXECUTE with parameters of its own").hint("give the values in parentheses"));
+        return Err(Error::not_supported("EXECUTE with parameters of its own")
+            .hint("give the values in parentheses"));
     }
     let folded = one_ident(name)?;
     let named = session.inner.prepared.lock().get(&folded).cloned();
@@ -220,19 +239,33 @@ fn unknown_prepared(session: &Session, name: &str) -> Error {
 fn set_setting(session: &Session, set: Set) -> Result<Output> {
     match set {
         Set::SingleAssignment { scope: _, hivevar: false, variable, values } => {
-            let name = variable.0.iter().filter_map(|p| p.as_ident()).map(fold).collect::<Vec<_>>().join(".");
+            let name = variable
+                .0
+                .iter()
+                .filter_map(|p| p.as_ident())
+                .map(fold)
+                .collect::<Vec<_>>()
+                .join(".");
             let [value] = values.as_slice() else {
-                return Err(Error::not_supported(format!("several values for the setting '{name}'"))
-                    .at(position_of(&variable))
-                    .hint("give one value"));
+                return Err(Error::not_supported(format!(
+                    "several values for the setting '{name}'"
+                ))
+                .at(position_of(&variable))
+                .hint("give one value"));
             };
             let value = setting_value(value)?;
             if matches!(name.as_str(), "search_path" | "schema") {
-                return set_schema(session, value.as_deref().unwrap_or(super::state::DEFAULT_SCHEMA));
+                return set_schema(
+                    session,
+                    value.as_deref().unwrap_or(super::state::DEFAULT_SCHEMA),
+                );
             }
-            change(session, &name, value.as_deref()).map_err(|error| error.at(position_of(&variable)))
+            change(session, &name, value.as_deref())
+                .map_err(|error| error.at(position_of(&variable)))
         }
-        Set::SetTimeZone { local: _, value } => change(session, "timezone", setting_value(&value)?.as_deref()),
+        Set::SetTimeZone { local: _, value } => {
+            change(session, "timezone", setting_value(&value)?.as_deref())
+        }
         other => Err(Error::not_supported(format!("{other}")).hint("SET name = value is")),
     }
 }
@@ -240,7 +273,8 @@ fn set_setting(session: &Session, set: Set) -> Result<Output> {
 fn reset_setting(session: &Session, reset: Reset) -> Result<Output> {
     match reset {
         Reset::ConfigurationParameter(name) => {
-            let name = name.0.iter().filter_map(|p| p.as_ident()).map(fold).collect::<Vec<_>>().join(".");
+            let name =
+                name.0.iter().filter_map(|p| p.as_ident()).map(fold).collect::<Vec<_>>().join(".");
             change(session, &name, None)
         }
         Reset::ALL => {
@@ -254,7 +288,11 @@ fn reset_setting(session: &Session, reset: Reset) -> Result<Output> {
 /// The text of a setting's value; `None` for DEFAULT.
 fn setting_value(value: &Expr) -> Result<Option<String>> {
     Ok(match value {
-        Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") => None,
+        Expr::Identifier(ident)
+            if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") =>
+        {
+            None
+        }
         Expr::Identifier(ident) => Some(fold(ident)),
         Expr::Value(value) => Some(match &value.value {
             Value::SingleQuotedString(text) => text.clone(),

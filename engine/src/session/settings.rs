@@ -33,12 +33,16 @@ const DURABILITY: &str = "durability";
 const TIMEZONE: &str = "timezone";
 const OURS: [(&str, &str); 3] = [
     (SEARCH_PATH, "Schema that unqualified names are looked up and created in"),
-    (DURABILITY, "When a commit is acknowledged: sync, interval, none, or default for the database's"),
+    (
+        DURABILITY,
+        "When a commit is acknowledged: sync, interval, none, or default for the database's",
+    ),
     (TIMEZONE, "Time zone of timestamps with time zone: always UTC"),
 ];
 
 /// Settings that change what SQL means here: they are not for changing.
-const FIXED: [&str; 3] = ["datafusion.sql_parser.", "datafusion.catalog.", "datafusion.execution.time_zone"];
+const FIXED: [&str; 3] =
+    ["datafusion.sql_parser.", "datafusion.catalog.", "datafusion.execution.time_zone"];
 
 impl Settings {
     /// All settings, ours first.
@@ -51,7 +55,11 @@ impl Settings {
         let mut theirs: Vec<SettingRow> = options
             .entries()
             .into_iter()
-            .map(|entry| SettingRow { name: entry.key, value: entry.value, description: entry.description.to_owned() })
+            .map(|entry| SettingRow {
+                name: entry.key,
+                value: entry.value,
+                description: entry.description.to_owned(),
+            })
             .collect();
         theirs.sort_by(|a, b| a.name.cmp(&b.name));
         ours.chain(theirs).collect()
@@ -77,7 +85,10 @@ impl Settings {
     /// The value of one setting.
     pub(super) fn get(&self, name: &str, options: &ConfigOptions) -> Result<SettingRow> {
         let name = canonical(name);
-        self.list(options).into_iter().find(|row| row.name == name).ok_or_else(|| self.unknown(name, options))
+        self.list(options)
+            .into_iter()
+            .find(|row| row.name == name)
+            .ok_or_else(|| self.unknown(name, options))
     }
 
     fn unknown(&self, name: &str, options: &ConfigOptions) -> Error {
@@ -87,12 +98,20 @@ impl Settings {
     }
 
     /// Sets one of ours, or one of DataFusion's in `options`. `None` is the default.
-    pub(super) fn set(&mut self, name: &str, value: Option<&str>, options: &mut ConfigOptions) -> Result<()> {
+    pub(super) fn set(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        options: &mut ConfigOptions,
+    ) -> Result<()> {
         let name = canonical(name);
         let impossible = |possible: &str| {
             Err(Error::new(
                 ErrorKind::InvalidParameter,
-                format!("'{}' is not possible for the setting '{name}': {possible}", value.unwrap_or_default()),
+                format!(
+                    "'{}' is not possible for the setting '{name}': {possible}",
+                    value.unwrap_or_default()
+                ),
             ))
         };
         match name {
@@ -107,17 +126,25 @@ impl Settings {
                 }
             }
             TIMEZONE => {
-                if !value.is_none_or(|v| ["utc", "etc/utc", "gmt", "+00:00", "0"].contains(&v.to_lowercase().as_str())) {
-                    return impossible("only UTC is supported yet; write AT TIME ZONE in the query");
+                if !value.is_none_or(|v| {
+                    ["utc", "etc/utc", "gmt", "+00:00", "0"].contains(&v.to_lowercase().as_str())
+                }) {
+                    return impossible(
+                        "only UTC is supported yet; write AT TIME ZONE in the query",
+                    );
                 }
             }
             _ if FIXED.iter().any(|prefix| name.starts_with(prefix)) => {
-                return Err(Error::new(ErrorKind::InvalidParameter, format!("the setting '{name}' cannot be changed")));
+                return Err(Error::new(
+                    ErrorKind::InvalidParameter,
+                    format!("the setting '{name}' cannot be changed"),
+                ));
             }
             _ if options.entries().iter().any(|entry| entry.key == name) => match value {
                 Some(value) => options.set(name, value)?,
                 None => {
-                    let default = ConfigOptions::new().entries().into_iter().find(|entry| entry.key == name);
+                    let default =
+                        ConfigOptions::new().entries().into_iter().find(|entry| entry.key == name);
                     let default = default.and_then(|entry| entry.value).unwrap_or_default();
                     options.set(name, &default)?;
                 }
@@ -145,12 +172,19 @@ mod tests {
     fn settings_are_checked_when_they_are_set() {
         let (mut settings, mut options) = (Settings::default(), ConfigOptions::new());
         settings.set("durability", Some("interval"), &mut options).unwrap();
-        assert_eq!(settings.get("durability", &options).unwrap().value.as_deref(), Some("interval"));
+        assert_eq!(
+            settings.get("durability", &options).unwrap().value.as_deref(),
+            Some("interval")
+        );
         settings.set("datafusion.execution.batch_size", Some("100"), &mut options).unwrap();
         assert_eq!(options.execution.batch_size.get(), 100);
         settings.set("datafusion.execution.batch_size", None, &mut options).unwrap();
         assert_eq!(options.execution.batch_size.get(), 8192);
-        for (name, value) in [("durability", "maybe"), ("timezone", "Mars"), ("datafusion.catalog.default_schema", "x")] {
+        for (name, value) in [
+            ("durability", "maybe"),
+            ("timezone", "Mars"),
+            ("datafusion.catalog.default_schema", "x"),
+        ] {
             assert!(settings.set(name, Some(value), &mut options).is_err(), "{name}");
         }
         let error = settings.set("durabilty", Some("sync"), &mut options).unwrap_err();

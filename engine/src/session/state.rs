@@ -8,7 +8,9 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 
 use crate::error::Result;
 use crate::functions;
-use crate::sql::{CATALOG, CheckedIntegers, FunctionRelations, SheafTypes, UuidCasts, UuidLiterals};
+use crate::sql::{
+    CATALOG, CheckedIntegers, FunctionRelations, SheafTypes, UuidCasts, UuidLiterals,
+};
 
 /// The schema that unqualified names are looked up and created in.
 pub(super) const DEFAULT_SCHEMA: &str = "public";

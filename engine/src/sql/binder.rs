@@ -12,8 +12,12 @@ use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
-use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
+};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+};
 use datafusion::sql::parser::Statement as PlannerStatement;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::resolve::resolve_table_references;
@@ -42,7 +46,8 @@ pub(crate) async fn bind_query(
     }
     let types: Vec<Option<FieldRef>> = parameters.iter().cloned().map(Some).collect();
     let mut context = PlannerContext::new().with_prepare_param_data_types(types);
-    let plan = SqlToRel::new(&binder).sql_statement_to_plan_with_context(statement, &mut context)?;
+    let plan =
+        SqlToRel::new(&binder).sql_statement_to_plan_with_context(statement, &mut context)?;
     Ok(plan)
 }
 
@@ -97,21 +102,30 @@ impl ContextProvider for Binder<'_> {
         }
     }
 
-    fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> PlanResult<Arc<dyn TableSource>> {
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> PlanResult<Arc<dyn TableSource>> {
         let functions = self.state.table_functions();
         let Some(function) = functions.get(name) else {
-            let error = Error::new(ErrorKind::UndefinedFunction, format!("table function '{name}' does not exist"));
+            let error = Error::new(
+                ErrorKind::UndefinedFunction,
+                format!("table function '{name}' does not exist"),
+            );
             return Err(error.suggest(name, functions.keys().map(String::as_str)).into());
         };
-        let args = args
-            .into_iter()
-            .map(|arg| self.simplified(arg))
-            .collect::<PlanResult<Vec<_>>>()?;
+        let args =
+            args.into_iter().map(|arg| self.simplified(arg)).collect::<PlanResult<Vec<_>>>()?;
         let arguments = datafusion::catalog::TableFunctionArgs::new(&args, self.state);
         Ok(provider_as_source(function.create_table_provider_with_args(arguments)?))
     }
 
-    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> PlanResult<Arc<dyn TableSource>> {
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+    ) -> PlanResult<Arc<dyn TableSource>> {
         Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
     }
 
@@ -175,7 +189,9 @@ impl Binder<'_> {
         use datafusion::optimizer::simplify_expressions::ExprSimplifier;
         let context = SimplifyContext::builder()
             .with_config_options(Arc::clone(self.state.config_options()))
-            .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
+            .with_query_execution_start_time(
+                self.state.execution_props().query_execution_start_time,
+            )
             .build();
         let simplifier = ExprSimplifier::new(context);
         let coerced = simplifier.coerce(arg, &DFSchema::empty())?;

@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Value, WildcardAdditionalOptions,
+    Expr, GroupByExpr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, WildcardAdditionalOptions,
 };
 
 /// `SELECT projection FROM from WHERE selection`
@@ -57,7 +57,12 @@ pub(crate) fn relation(schema: &str, name: &str, alias: &str) -> TableWithJoins 
     TableWithJoins {
         relation: TableFactor::Table {
             name: ObjectName::from(vec![quoted(schema), quoted(name)]),
-            alias: Some(TableAlias { explicit: true, name: quoted(alias), columns: vec![], at: None }),
+            alias: Some(TableAlias {
+                explicit: true,
+                name: quoted(alias),
+                columns: vec![],
+                at: None,
+            }),
             args: None,
             with_hints: vec![],
             version: None,
@@ -76,11 +81,18 @@ pub(crate) fn with_column_names(query: Query, names: Vec<Ident>) -> Query {
     let alias = TableAlias {
         explicit: true,
         name: Ident::with_quote('"', "named"),
-        columns: names.into_iter().map(|name| TableAliasColumnDef { name, data_type: None }).collect(),
+        columns: names
+            .into_iter()
+            .map(|name| TableAliasColumnDef { name, data_type: None })
+            .collect(),
         at: None,
     };
-    let relation =
-        TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None };
+    let relation = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query),
+        alias: Some(alias),
+        sample: None,
+    };
     select(
         vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
         vec![TableWithJoins { relation, joins: vec![] }],

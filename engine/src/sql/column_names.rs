@@ -26,11 +26,12 @@ impl VisitorMut for ColumnNames {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let mut taken: HashSet<String> = select.projection.iter().filter_map(written_name).collect();
+        let mut taken: HashSet<String> =
+            select.projection.iter().filter_map(written_name).collect();
         let mut columns: HashSet<String> = HashSet::new();
         for item in &mut select.projection {
             let SelectItem::UnnamedExpr(expr) = item else { continue };
-            let name = match expr {
+            let name = match &*expr {
                 // Columns keep their name, and their table's, unless they come twice.
                 Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
                     if columns.insert(expr.to_string()) {
@@ -87,9 +88,15 @@ mod tests {
     #[test]
     fn columns_have_names_of_their_own() {
         for (sql, named) in [
-            ("SELECT a, a + 1, count(*) FROM t", "SELECT a, a + 1 AS \"a + 1\", count(*) AS \"count(*)\" FROM t"),
+            (
+                "SELECT a, a + 1, count(*) FROM t",
+                "SELECT a, a + 1 AS \"a + 1\", count(*) AS \"count(*)\" FROM t",
+            ),
             ("SELECT 1, 1, a, a, b.a", "SELECT 1 AS \"1\", 1 AS \"1_1\", a, a AS \"a_1\", b.a"),
-            ("SELECT a::INT, (SELECT 1)", "SELECT a::INT AS \"a\", (SELECT 1 AS \"1\") AS \"?column?\""),
+            (
+                "SELECT a::INT, (SELECT 1)",
+                "SELECT a::INT AS \"a\", (SELECT 1 AS \"1\") AS \"?column?\"",
+            ),
             ("SELECT x AS \"1\", 1", "SELECT x AS \"1\", 1 AS \"1_1\""),
         ] {
             assert_eq!(parse_one(sql).unwrap().to_string(), named);

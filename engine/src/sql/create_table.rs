@@ -33,7 +33,8 @@ fn after_keywords(parser: &mut Parser) -> Result<Statement, ParserError> {
     })?;
     if let Some(names) = names {
         let query = with_column_names(*parser.parse_query()?, names);
-        let table = CreateTableBuilder::new(name).if_not_exists(if_not_exists).query(Some(Box::new(query)));
+        let table =
+            CreateTableBuilder::new(name).if_not_exists(if_not_exists).query(Some(Box::new(query)));
         return Ok(table.build().into());
     }
     let (columns, constraints) = parser.parse_columns()?;
@@ -54,7 +55,8 @@ fn after_keywords(parser: &mut Parser) -> Result<Statement, ParserError> {
             table = table.cluster_by(Some(WrappedCollection::Parentheses(columns)));
         } else if parser.peek_keyword(Keyword::WITH) {
             once(&mut with, "WITH")?;
-            table = table.table_options(CreateTableOptions::With(parser.parse_options(Keyword::WITH)?));
+            table =
+                table.table_options(CreateTableOptions::With(parser.parse_options(Keyword::WITH)?));
         } else {
             break;
         }

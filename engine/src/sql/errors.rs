@@ -54,7 +54,9 @@ pub(crate) fn planner_error(error: &DataFusionError) -> Error {
         DF::IoError(inner) => Error::new(ErrorKind::Io, inner.to_string()),
         DF::ObjectStore(inner) => Error::new(ErrorKind::Io, inner.to_string()),
         DF::ParquetError(inner) => Error::new(ErrorKind::InvalidText, inner.to_string()),
-        DF::ExecutionJoin(inner) => Error::new(ErrorKind::Internal, format!("a task of the query failed: {inner}")),
+        DF::ExecutionJoin(inner) => {
+            Error::new(ErrorKind::Internal, format!("a task of the query failed: {inner}"))
+        }
         DF::Internal(text) => Error::new(ErrorKind::Internal, first_line(text)),
         other => Error::new(ErrorKind::Internal, other.strip_backtrace()),
     }
@@ -95,8 +97,12 @@ fn arrow(error: &arrow::error::ArrowError) -> Error {
     match error {
         Arrow::ExternalError(inner) => external(inner.as_ref()),
         Arrow::DivideByZero => Error::new(ErrorKind::DivisionByZero, "division by zero"),
-        Arrow::ArithmeticOverflow(text) => Error::new(ErrorKind::OutOfRange, format!("out of range: {text}")),
-        Arrow::CastError(text) | Arrow::ParseError(text) => Error::new(ErrorKind::InvalidText, first_line(text)),
+        Arrow::ArithmeticOverflow(text) => {
+            Error::new(ErrorKind::OutOfRange, format!("out of range: {text}"))
+        }
+        Arrow::CastError(text) | Arrow::ParseError(text) => {
+            Error::new(ErrorKind::InvalidText, first_line(text))
+        }
         Arrow::ComputeError(text) | Arrow::InvalidArgumentError(text) => {
             Error::new(ErrorKind::InvalidStatement, first_line(text))
         }
@@ -108,7 +114,9 @@ fn schema(error: &SchemaError) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let missing = match &field.relation {
-                Some(relation) => format!("column '{}' not found in '{}'", field.name, relation.table()),
+                Some(relation) => {
+                    format!("column '{}' not found in '{}'", field.name, relation.table())
+                }
                 None => format!("column '{}' not found", field.name),
             };
             let position = field.spans().first().map(|span| (span.start.line, span.start.column));
@@ -121,7 +129,8 @@ fn schema(error: &SchemaError) -> Error {
             format!("column '{}' could be one of several", field.name),
         )
         .hint("write the table's name or alias in front of it"),
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
             Error::new(ErrorKind::AmbiguousColumn, format!("two columns have the name '{name}'"))
                 .hint("give one of them another name with AS")
         }
@@ -132,19 +141,24 @@ fn plan(text: &str) -> Error {
     let text = first_line(text);
     if let Some(rest) = text.strip_prefix("Invalid function '") {
         let name = rest.split('\'').next().unwrap_or(rest);
-        let error = Error::new(ErrorKind::UndefinedFunction, format!("function '{name}' does not exist"));
+        let error =
+            Error::new(ErrorKind::UndefinedFunction, format!("function '{name}' does not exist"));
         return match rest.split("Did you mean '").nth(1).and_then(|r| r.split('\'').next()) {
             Some(meant) => error.hint(format!("did you mean '{meant}'?")),
             None => error,
         };
     }
-    let kind = if text.contains("No function matches") || text.contains("failed to match any signature") {
-        ErrorKind::UndefinedFunction
-    } else if text.contains("Cannot coerce") || text.contains("Cannot infer common") || text.contains("Unsupported CAST") {
-        ErrorKind::DatatypeMismatch
-    } else {
-        ErrorKind::InvalidStatement
-    };
+    let kind =
+        if text.contains("No function matches") || text.contains("failed to match any signature") {
+            ErrorKind::UndefinedFunction
+        } else if text.contains("Cannot coerce")
+            || text.contains("Cannot infer common")
+            || text.contains("Unsupported CAST")
+        {
+            ErrorKind::DatatypeMismatch
+        } else {
+            ErrorKind::InvalidStatement
+        };
     Error::new(kind, text)
 }
 
@@ -153,7 +167,10 @@ fn not_implemented(text: &str) -> Error {
     let text = first_line(text);
     let text = text.split(": ").next().filter(|_| text.len() > 200).unwrap_or(&text);
     let text = text.trim_end_matches('.');
-    if text.contains("not supported") || text.contains("nsupported") || text.contains("not implemented") {
+    if text.contains("not supported")
+        || text.contains("nsupported")
+        || text.contains("not implemented")
+    {
         Error::new(ErrorKind::NotSupported, text)
     } else {
         Error::not_supported(text)
@@ -167,5 +184,12 @@ fn start_of(diagnostic: &Diagnostic) -> Option<(u64, u64)> {
 /// Backtraces and candidate lists follow on later lines.
 fn first_line(text: &str) -> String {
     let text = text.strip_prefix("Error during planning: ").unwrap_or(text);
-    text.split("\n\nbacktrace:").next().unwrap_or(text).lines().next().unwrap_or(text).trim_end().to_owned()
+    text.split("\n\nbacktrace:")
+        .next()
+        .unwrap_or(text)
+        .lines()
+        .next()
+        .unwrap_or(text)
+        .trim_end()
+        .to_owned()
 }

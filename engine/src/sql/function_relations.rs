@@ -5,8 +5,12 @@
 use datafusion::common::{DFSchema, TableReference};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, TableFactor, TableFunctionArgs};
+use datafusion::logical_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
+use datafusion::sql::sqlparser::ast::{
+    FunctionArg, FunctionArgExpr, TableFactor, TableFunctionArgs,
+};
 
 use super::names::{one_ident, position_of};
 use crate::error::Error;
@@ -22,8 +26,12 @@ impl RelationPlanner for FunctionRelations {
         context: &mut dyn RelationPlannerContext,
     ) -> PlanResult<RelationPlanning> {
         // Hints, versions and samples were refused when the statement was parsed.
-        let TableFactor::Table { name, alias: Some(alias), args: Some(TableFunctionArgs { args, settings: None }), .. } =
-            &relation
+        let TableFactor::Table {
+            name,
+            alias: Some(alias),
+            args: Some(TableFunctionArgs { args, settings: None }),
+            ..
+        } = &relation
         else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };

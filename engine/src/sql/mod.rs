@@ -24,7 +24,7 @@ pub(crate) use errors::{parser_error, planner_error};
 pub(crate) use function_relations::FunctionRelations;
 pub(crate) use names::{CATALOG, Resolved, fold, ident_position, one_ident, position_of, resolve};
 pub(crate) use overflow::CheckedIntegers;
-pub(crate) use parse::{parse, parse_one, parse_expression, parse_object_name, parse_query_text};
+pub(crate) use parse::{parse, parse_expression, parse_object_name, parse_one, parse_query_text};
 pub(crate) use split::{complete_statements, is_complete, split};
 pub(crate) use types::{SheafTypes, arrow_type, sql_name};
 pub(crate) use uuid::{UUID_BYTES, UuidLiterals, parse_uuid};

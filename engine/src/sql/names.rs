@@ -52,7 +52,8 @@ fn parts(name: &ObjectName) -> Result<Vec<String>> {
         .iter()
         .map(|part| {
             part.as_ident().map(fold).ok_or_else(|| {
-                Error::new(ErrorKind::Syntax, format!("'{name}' is not a name")).at(position_of(name))
+                Error::new(ErrorKind::Syntax, format!("'{name}' is not a name"))
+                    .at(position_of(name))
             })
         })
         .collect()

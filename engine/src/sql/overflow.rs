@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Datum, Scalar};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -16,8 +16,8 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -39,7 +39,10 @@ impl AnalyzerRule for CheckedIntegers {
 fn rewrite_plan(plan: LogicalPlan) -> PlanResult<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
-        schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
+        schema.merge(&DFSchema::try_from_qualified_schema(
+            scan.table_name.clone(),
+            &scan.source.schema(),
+        )?);
     }
     let names = NamePreserver::new(&plan);
     plan.map_expressions(|expr| {
@@ -53,7 +56,9 @@ fn rewrite_plan(plan: LogicalPlan) -> PlanResult<Transformed<LogicalPlan>> {
 }
 
 fn rewrite(expr: Expr, schema: &DFSchema) -> PlanResult<Transformed<Expr>> {
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else { return Ok(Transformed::no(expr)) };
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
+        return Ok(Transformed::no(expr));
+    };
     if !matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply) {
         return Ok(Transformed::no(expr));
     }
@@ -120,12 +125,22 @@ impl ScalarUDFImpl for CheckedArithmetic {
         Ok(types.first().cloned().unwrap_or(DataType::Null))
     }
 
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> PlanResult<FieldRef> {
+        let data_type =
+            args.arg_fields.first().map_or(DataType::Null, |field| field.data_type().clone());
+        let nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        Ok(Arc::new(Field::new(self.name(), data_type, nullable)))
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
-        let [left, right] = <[ColumnarValue; 2]>::try_from(args.args)
-            .map_err(|_| datafusion::common::internal_datafusion_err!("arithmetic has two sides"))?;
+        let [left, right] = <[ColumnarValue; 2]>::try_from(args.args).map_err(|_| {
+            datafusion::common::internal_datafusion_err!("arithmetic has two sides")
+        })?;
         let one = |value: &ScalarValue| value.to_array().map(Scalar::new);
         Ok(match (&left, &right) {
-            (ColumnarValue::Array(left), ColumnarValue::Array(right)) => ColumnarValue::Array(self.compute(left, right)?),
+            (ColumnarValue::Array(left), ColumnarValue::Array(right)) => {
+                ColumnarValue::Array(self.compute(left, right)?)
+            }
             (ColumnarValue::Array(left), ColumnarValue::Scalar(right)) => {
                 ColumnarValue::Array(self.compute(left, &one(right)?)?)
             }

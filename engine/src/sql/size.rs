@@ -27,7 +27,11 @@ pub(super) fn check_text(sql: &str) -> Result<()> {
     if sql.len() > TEXT_BYTES_MAX {
         return Err(Error::new(
             ErrorKind::LimitExceeded,
-            format!("the SQL text has {} MiB, more than {} MiB", sql.len() >> 20, TEXT_BYTES_MAX >> 20),
+            format!(
+                "the SQL text has {} MiB, more than {} MiB",
+                sql.len() >> 20,
+                TEXT_BYTES_MAX >> 20
+            ),
         )
         .hint("load data with COPY, or send it as parameters"));
     }
@@ -75,8 +79,14 @@ pub(super) fn check_tokens(tokens: &[TokenWithSpan]) -> Result<()> {
                 }
                 _ => {}
             },
-            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat
-            | Token::Caret | Token::DoubleColon => level.operators += 1,
+            Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::Mod
+            | Token::StringConcat
+            | Token::Caret
+            | Token::DoubleColon => level.operators += 1,
             _ => {}
         }
         if level.operators > CHAIN_MAX {

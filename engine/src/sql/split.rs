@@ -127,7 +127,8 @@ fn skip_dollar_quoted(sql: &str, start: usize) -> Option<(usize, bool)> {
 /// A comment at `start`. One of two dashes is closed by the end of the text too.
 fn skip_comment(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
     if bytes[start..].starts_with(b"--") {
-        let end = bytes[start..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| start + n + 1);
+        let end =
+            bytes[start..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| start + n + 1);
         return Some((end, true));
     }
     if !bytes[start..].starts_with(b"/*") {
@@ -157,7 +158,8 @@ mod tests {
 
     #[test]
     fn semicolons_inside_text_do_not_end_statements() {
-        let sql = "SELECT ';', \"a;b\", E'\\';', $$;$$, $x$;$$;$x$ -- ;\n/* ; /* ; */ ; */; SELECT 2";
+        let sql =
+            "SELECT ';', \"a;b\", E'\\';', $$;$$, $x$;$$;$x$ -- ;\n/* ; /* ; */ ; */; SELECT 2";
         let (complete, rest) = complete_statements(sql);
         assert_eq!(complete.len(), 1);
         assert_eq!(rest, " SELECT 2");

@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Expr, Fetch, Join, LimitClause, Query, Select, SelectFlavor, SetExpr, Spanned, Statement, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut, GroupByExpr, OrderByKind,
+    Cte, Expr, Fetch, GroupByExpr, Join, LimitClause, OrderByKind, Query, Select, SelectFlavor,
+    SetExpr, Spanned, Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
 use super::names::position_of;
@@ -77,7 +77,11 @@ impl VisitorMut for Supported {
             match &order.kind {
                 OrderByKind::All(_) => {}
                 OrderByKind::Expressions(terms) => {
-                    refuse(terms.iter().any(|term| term.with_fill.is_some()), "WITH FILL in ORDER BY", query)?;
+                    refuse(
+                        terms.iter().any(|term| term.with_fill.is_some()),
+                        "WITH FILL in ORDER BY",
+                        query,
+                    )?;
                 }
             }
         }
@@ -117,12 +121,18 @@ impl VisitorMut for Supported {
             value_table_mode,
             flavor,
         } = &*select;
-        refuse(select_modifiers.as_ref().is_some_and(|m| m.is_any_set()), "a modifier after SELECT", select)?;
+        refuse(
+            select_modifiers.as_ref().is_some_and(|m| m.is_any_set()),
+            "a modifier after SELECT",
+            select,
+        )?;
         refuse(top.is_some(), "TOP", select)?;
         refuse(exclude.is_some(), "EXCLUDE after the select list", select)?;
         if into.is_some() {
             return ControlFlow::Break(Box::new(
-                Error::not_supported("SELECT INTO").at(position_of(select)).hint("use CREATE TABLE … AS SELECT"),
+                Error::not_supported("SELECT INTO")
+                    .at(position_of(select))
+                    .hint("use CREATE TABLE … AS SELECT"),
             ));
         }
         refuse(!lateral_views.is_empty(), "LATERAL VIEW", select)?;
@@ -133,7 +143,9 @@ impl VisitorMut for Supported {
         };
         if !modifiers.is_empty() {
             return ControlFlow::Break(Box::new(
-                Error::not_supported("WITH after GROUP BY").at(position_of(select)).hint("write GROUP BY ROLLUP (…) or CUBE (…)"),
+                Error::not_supported("WITH after GROUP BY")
+                    .at(position_of(select))
+                    .hint("write GROUP BY ROLLUP (…) or CUBE (…)"),
             ));
         }
         refuse(!cluster_by.is_empty(), "CLUSTER BY in a query", select)?;
@@ -188,14 +200,18 @@ impl VisitorMut for Supported {
 
 /// `FETCH FIRST n ROWS ONLY` is LIMIT n.
 fn rewrite_fetch(query: &mut Query) -> Flow {
-    let Some(Fetch { with_ties, percent, quantity }) = &query.fetch else { return ControlFlow::Continue(()) };
+    let Some(Fetch { with_ties, percent, quantity }) = &query.fetch else {
+        return ControlFlow::Continue(());
+    };
     refuse(*with_ties, "FETCH … WITH TIES", query)?;
     refuse(*percent, "FETCH … PERCENT", query)?;
     let rows = quantity.clone().unwrap_or_else(|| {
         Expr::value(datafusion::sql::sqlparser::ast::Value::Number("1".to_owned(), false))
     });
     query.limit_clause = match query.limit_clause.take() {
-        None => Some(LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by: vec![] }),
+        None => {
+            Some(LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by: vec![] })
+        }
         Some(LimitClause::LimitOffset { limit: None, offset, limit_by }) => {
             Some(LimitClause::LimitOffset { limit: Some(rows), offset, limit_by })
         }
@@ -229,7 +245,8 @@ mod tests {
 
     #[test]
     fn fetch_first_is_a_limit() {
-        let statements = parse("SELECT * FROM t ORDER BY a OFFSET 1 FETCH FIRST 3 ROWS ONLY").unwrap();
+        let statements =
+            parse("SELECT * FROM t ORDER BY a OFFSET 1 FETCH FIRST 3 ROWS ONLY").unwrap();
         assert!(statements[0].to_string().contains("LIMIT 3"), "{}", statements[0]);
     }
 

@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, IntervalUnit, TimeUnit,
+};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, ObjectName, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, ObjectName, TimezoneInfo,
+};
 
 use super::names::fold;
 use super::uuid::UUID_BYTES;
@@ -40,7 +44,9 @@ pub(crate) fn arrow_type(sql_type: &SqlType) -> Result<DataType> {
         SqlType::IntUnsigned(None) | SqlType::IntegerUnsigned(None) => DataType::UInt32,
         SqlType::UBigInt | SqlType::BigIntUnsigned(None) => DataType::UInt64,
         SqlType::Real | SqlType::Float4 => DataType::Float32,
-        SqlType::Double(ExactNumberInfo::None) | SqlType::DoublePrecision | SqlType::Float8 => DataType::Float64,
+        SqlType::Double(ExactNumberInfo::None) | SqlType::DoublePrecision | SqlType::Float8 => {
+            DataType::Float64
+        }
         SqlType::Float(info) => float_type(info)?,
         SqlType::Numeric(info) | SqlType::Decimal(info) | SqlType::Dec(info) => decimal_type(info)?,
         SqlType::Text
@@ -63,7 +69,9 @@ pub(crate) fn arrow_type(sql_type: &SqlType) -> Result<DataType> {
         SqlType::Timestamp(precision, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
             DataType::Timestamp(timestamp_unit(*precision)?, Some("UTC".into()))
         }
-        SqlType::Interval { fields: None, precision: None } => DataType::Interval(IntervalUnit::MonthDayNano),
+        SqlType::Interval { fields: None, precision: None } => {
+            DataType::Interval(IntervalUnit::MonthDayNano)
+        }
         SqlType::Array(ArrayElemTypeDef::SquareBracket(item, size)) => array_type(item, *size)?,
         SqlType::Array(ArrayElemTypeDef::AngleBracket(item)) => array_type(item, None)?,
         SqlType::Custom(name, arguments) => custom_type(name, arguments)?,
@@ -82,13 +90,18 @@ fn float_type(info: &ExactNumberInfo) -> Result<DataType> {
         ExactNumberInfo::None => Ok(DataType::Float64),
         ExactNumberInfo::Precision(1..=24) => Ok(DataType::Float32),
         ExactNumberInfo::Precision(25..=53) => Ok(DataType::Float64),
-        _ => Err(Error::new(ErrorKind::InvalidParameter, "the precision of FLOAT must be between 1 and 53 bits")),
+        _ => Err(Error::new(
+            ErrorKind::InvalidParameter,
+            "the precision of FLOAT must be between 1 and 53 bits",
+        )),
     }
 }
 
 fn decimal_type(info: &ExactNumberInfo) -> Result<DataType> {
     let (precision, scale) = match *info {
-        ExactNumberInfo::None => return Ok(DataType::Decimal128(DECIMAL_DEFAULT.0, DECIMAL_DEFAULT.1)),
+        ExactNumberInfo::None => {
+            return Ok(DataType::Decimal128(DECIMAL_DEFAULT.0, DECIMAL_DEFAULT.1));
+        }
         ExactNumberInfo::Precision(precision) => (precision, 0),
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
     };
@@ -120,15 +133,17 @@ fn timestamp_unit(precision: Option<u64>) -> Result<TimeUnit> {
 fn microseconds(precision: Option<u64>, name: &str) -> Result<()> {
     match precision {
         None | Some(6) => Ok(()),
-        Some(other) => Err(Error::not_supported(format!("{name}({other})")).hint(format!("{name} has microseconds"))),
+        Some(other) => Err(Error::not_supported(format!("{name}({other})"))
+            .hint(format!("{name} has microseconds"))),
     }
 }
 
 fn array_type(item: &SqlType, size: Option<u64>) -> Result<DataType> {
     match (item, size) {
-        (SqlType::Float(ExactNumberInfo::None) | SqlType::Real | SqlType::Float4, Some(dimensions)) => {
-            vector_type(DataType::Float32, dimensions)
-        }
+        (
+            SqlType::Float(ExactNumberInfo::None) | SqlType::Real | SqlType::Float4,
+            Some(dimensions),
+        ) => vector_type(DataType::Float32, dimensions),
         (_, Some(_)) => Err(Error::not_supported(format!("an array of {item} with a fixed size"))
             .hint("FLOAT[n] and VECTOR(n) are vectors; leave the size out for a list")),
         (_, None) => Ok(DataType::List(Arc::new(Field::new_list_field(arrow_type(item)?, true)))),
@@ -139,17 +154,32 @@ fn array_type(item: &SqlType, size: Option<u64>) -> Result<DataType> {
 fn custom_type(name: &ObjectName, arguments: &[String]) -> Result<DataType> {
     let unknown = || {
         let shown = name.to_string().to_lowercase();
-        let error = Error::new(ErrorKind::UndefinedObject, format!("type '{shown}' does not exist"));
+        let error =
+            Error::new(ErrorKind::UndefinedObject, format!("type '{shown}' does not exist"));
         error.at(super::names::position_of(name)).suggest(
             &shown,
-            ["text", "integer", "bigint", "double", "timestamp", "timestamptz", "boolean", "uuid", "vector", "halfvec"],
+            [
+                "text",
+                "integer",
+                "bigint",
+                "double",
+                "timestamp",
+                "timestamptz",
+                "boolean",
+                "uuid",
+                "vector",
+                "halfvec",
+            ],
         )
     };
     let [part] = name.0.as_slice() else { return Err(unknown()) };
     let folded = part.as_ident().map(fold).ok_or_else(unknown)?;
     let dimensions = || match arguments {
         [dimensions] => dimensions.trim().parse::<u64>().map_err(|_| unknown()),
-        _ => Err(Error::new(ErrorKind::InvalidParameter, format!("{folded} needs its number of dimensions, as in {folded}(384)"))),
+        _ => Err(Error::new(
+            ErrorKind::InvalidParameter,
+            format!("{folded} needs its number of dimensions, as in {folded}(384)"),
+        )),
     };
     match folded.as_str() {
         "vector" => vector_type(DataType::Float32, dimensions()?),
@@ -159,8 +189,10 @@ fn custom_type(name: &ObjectName, arguments: &[String]) -> Result<DataType> {
         "uinteger" => Ok(DataType::UInt32),
         "ubigint" => Ok(DataType::UInt64),
         "string" => Ok(DataType::Utf8View),
-        "serial" | "bigserial" | "smallserial" => Err(Error::not_supported(format!("type {folded}"))
-            .hint("use BIGINT and give the values, or UUID")),
+        "serial" | "bigserial" | "smallserial" => {
+            Err(Error::not_supported(format!("type {folded}"))
+                .hint("use BIGINT and give the values, or UUID"))
+        }
         _ => Err(unknown()),
     }
 }
@@ -198,7 +230,10 @@ pub(crate) fn sql_name(data_type: &DataType) -> String {
         | DataType::Decimal256(p, s) => format!("decimal({p},{s})"),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
         DataType::FixedSizeBinary(UUID_BYTES) => "uuid".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "bytea".into(),
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => "bytea".into(),
         DataType::Date32 | DataType::Date64 => "date".into(),
         DataType::Time32(_) | DataType::Time64(_) => "time".into(),
         DataType::Timestamp(unit, zone) => {
@@ -236,7 +271,9 @@ mod tests {
     use crate::sql::parse_one;
 
     fn type_of(sql: &str) -> Result<DataType> {
-        let Statement::CreateTable(table) = parse_one(&format!("CREATE TABLE t (c {sql})")).unwrap() else {
+        let Statement::CreateTable(table) =
+            parse_one(&format!("CREATE TABLE t (c {sql})")).unwrap()
+        else {
             panic!("not a table");
         };
         let ColumnDef { data_type, .. } = &table.columns[0];
@@ -275,13 +312,26 @@ mod tests {
         for sql in ["DECIMAL(39,2)", "DECIMAL(5,6)", "VECTOR(0)", "VECTOR", "FLOAT(54)"] {
             assert_eq!(type_of(sql).unwrap_err().kind, ErrorKind::InvalidParameter, "{sql}");
         }
-        assert_eq!(type_of("timestmp").unwrap_err().hint.as_deref(), Some("did you mean 'timestamp'?"));
+        assert_eq!(
+            type_of("timestmp").unwrap_err().hint.as_deref(),
+            Some("did you mean 'timestamp'?")
+        );
         assert_eq!(type_of("JSONB").unwrap_err().kind, ErrorKind::NotSupported);
     }
 
     #[test]
     fn names_read_back_as_the_same_type() {
-        for sql in ["smallint", "double precision", "decimal(9,3)", "text", "timestamptz", "vector(4)", "text[]", "uuid", "bytea"] {
+        for sql in [
+            "smallint",
+            "double precision",
+            "decimal(9,3)",
+            "text",
+            "timestamptz",
+            "vector(4)",
+            "text[]",
+            "uuid",
+            "bytea",
+        ] {
             assert_eq!(sql_name(&type_of(sql).unwrap()), sql);
         }
     }

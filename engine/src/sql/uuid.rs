@@ -68,7 +68,9 @@ pub(super) fn is_uuid(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn text_of(expr: &Expr) -> Option<&str> {
     match expr {
-        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Some(text),
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
+            Some(text)
+        }
         _ => None,
     }
 }
@@ -91,10 +93,17 @@ mod tests {
     #[test]
     fn uuids_read_and_write() {
         let text = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
-        for form in [text, "{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "a0eebc999c0b4ef8bb6d6bb9bd380a11"] {
+        for form in
+            [text, "{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}", "a0eebc999c0b4ef8bb6d6bb9bd380a11"]
+        {
             assert_eq!(format_uuid(&parse_uuid(form).unwrap()), text);
         }
-        for bad in ["", "a0eebc99", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1111"] {
+        for bad in [
+            "",
+            "a0eebc99",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1111",
+        ] {
             assert_eq!(parse_uuid(bad).unwrap_err().kind, ErrorKind::InvalidText);
         }
     }

@@ -13,7 +13,8 @@ use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::expr::{Cast, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use super::uuid::{UUID_BYTES, format_uuid, is_uuid, literal};
@@ -30,12 +31,22 @@ impl FunctionRewrite for UuidCasts {
         "uuid_casts"
     }
 
-    fn rewrite(&self, expr: Expr, schema: &DFSchema, _: &ConfigOptions) -> PlanResult<Transformed<Expr>> {
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _: &ConfigOptions,
+    ) -> PlanResult<Transformed<Expr>> {
         match expr {
             Expr::Cast(Cast { expr: value, field }) => {
                 let to = field.data_type();
-                let concerns = matches!(to, DataType::BinaryView) || *to == UUID || is_text_type(to);
-                let from = if concerns { value.get_type(schema).unwrap_or(DataType::Null) } else { DataType::Null };
+                let concerns =
+                    matches!(to, DataType::BinaryView) || *to == UUID || is_text_type(to);
+                let from = if concerns {
+                    value.get_type(schema).unwrap_or(DataType::Null)
+                } else {
+                    DataType::Null
+                };
                 if *to == UUID && is_text_type(&from) {
                     return Ok(Transformed::yes(call(Direction::FromText, *value)));
                 }
@@ -46,7 +57,10 @@ impl FunctionRewrite for UuidCasts {
                     && is_text_type(&from)
                 {
                     let bytes = assign(&text.to_array()?, "?", to)?;
-                    return Ok(Transformed::yes(Expr::Literal(ScalarValue::try_from_array(&bytes, 0)?, None)));
+                    return Ok(Transformed::yes(Expr::Literal(
+                        ScalarValue::try_from_array(&bytes, 0)?,
+                        None,
+                    )));
                 }
                 Ok(Transformed::no(Expr::Cast(Cast { expr: value, field })))
             }

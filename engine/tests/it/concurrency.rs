@@ -7,7 +7,8 @@ use crate::support::{rows, run, session};
 #[tokio::test(flavor = "multi_thread")]
 async fn no_update_is_lost() {
     let session = session();
-    run(&session, "CREATE TABLE t (id INT PRIMARY KEY, n BIGINT); INSERT INTO t VALUES (1, 0)").await;
+    run(&session, "CREATE TABLE t (id INT PRIMARY KEY, n BIGINT); INSERT INTO t VALUES (1, 0)")
+        .await;
     let workers: Vec<_> = (0..4)
         .map(|_| {
             let session = session.database().session();

@@ -28,9 +28,15 @@ async fn everything_survives_closing() {
     }
     let database = Database::open_with(&path, OpenOptions::new().create(false)).unwrap();
     let session = database.session();
-    assert_eq!(rows(&session, "SELECT note FROM notes ORDER BY note").await.unwrap(), ["changed", "none"]);
+    assert_eq!(
+        rows(&session, "SELECT note FROM notes ORDER BY note").await.unwrap(),
+        ["changed", "none"]
+    );
     assert_eq!(rows(&session, "SELECT count(*), max(n) FROM log").await.unwrap(), ["90 90"]);
-    assert_eq!(rows(&session, "SELECT id FROM s.keyed WHERE l2_distance(v, '[3,4]') = 0").await.unwrap(), ["2"]);
+    assert_eq!(
+        rows(&session, "SELECT id FROM s.keyed WHERE l2_distance(v, '[3,4]') = 0").await.unwrap(),
+        ["2"]
+    );
     database.close().unwrap();
 }
 
@@ -57,8 +63,14 @@ async fn large_inserts_go_beside_the_log() {
     run(&session, "CREATE TABLE t (id BIGINT PRIMARY KEY, n INT)").await;
     run(&session, "INSERT INTO t SELECT value, 1 FROM generate_series(1, 150000)").await;
     assert_eq!(rows(&session, "SELECT sum(memtable_rows) FROM sheaf.tables").await.unwrap(), ["0"]);
-    assert_eq!(rows(&session, "SELECT count(*), sum(id) FROM t").await.unwrap(), ["150000 11250075000"]);
-    let error = session.query("INSERT INTO t SELECT value, 2 FROM generate_series(150000, 300000)").await.unwrap_err();
+    assert_eq!(
+        rows(&session, "SELECT count(*), sum(id) FROM t").await.unwrap(),
+        ["150000 11250075000"]
+    );
+    let error = session
+        .query("INSERT INTO t SELECT value, 2 FROM generate_series(150000, 300000)")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, ErrorKind::UniqueViolation, "{error}");
     assert_eq!(rows(&session, "SELECT count(*) FROM t").await.unwrap(), ["150000"]);
 }

@@ -18,12 +18,16 @@ async fn plan(sql: &str) -> String {
 
 #[tokio::test]
 async fn a_filter_is_pushed_into_the_scan() {
-    insta::assert_snapshot!(plan("EXPLAIN SELECT value FROM readings WHERE station = 1 AND value > 20").await);
+    insta::assert_snapshot!(
+        plan("EXPLAIN SELECT value FROM readings WHERE station = 1 AND value > 20").await
+    );
 }
 
 #[tokio::test]
 async fn an_update_is_a_query_for_old_rows_and_new_values() {
-    insta::assert_snapshot!(plan("EXPLAIN UPDATE stations SET name = upper(name) WHERE id = 2").await);
+    insta::assert_snapshot!(
+        plan("EXPLAIN UPDATE stations SET name = upper(name) WHERE id = 2").await
+    );
 }
 
 #[tokio::test]

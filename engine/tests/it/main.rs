@@ -1,5 +1,7 @@
 //! Behaviour of the database as its users see it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod concurrency;
 mod durability;
 mod explain;

@@ -14,12 +14,23 @@ async fn parameters_take_part_in_queries_and_writes() {
     run(&session, "CREATE TABLE t (id BIGINT PRIMARY KEY, name TEXT)").await;
     let insert = session.prepare("INSERT INTO t VALUES ($1, $2)").unwrap();
     for id in 0..10i64 {
-        let output = insert.run(vec![ScalarValue::from(id), ScalarValue::from(format!("n{id}"))]).await.unwrap();
+        let output = insert
+            .run(vec![ScalarValue::from(id), ScalarValue::from(format!("n{id}"))])
+            .await
+            .unwrap();
         assert!(matches!(output, Output::Done { tag } if tag.rows == Some(1)));
     }
-    let output = session.query_with("SELECT name FROM t WHERE id = $1", vec![ScalarValue::from(7i64)]).await.unwrap();
+    let output = session
+        .query_with("SELECT name FROM t WHERE id = $1", vec![ScalarValue::from(7i64)])
+        .await
+        .unwrap();
     assert_eq!(lines(&output.collect().await.unwrap()), ["n7"]);
-    let null = session.query_with("INSERT INTO t VALUES ($1, $2)", vec![ScalarValue::from(10i64), ScalarValue::Null]).await;
+    let null = session
+        .query_with(
+            "INSERT INTO t VALUES ($1, $2)",
+            vec![ScalarValue::from(10i64), ScalarValue::Null],
+        )
+        .await;
     assert!(null.is_ok());
     assert_eq!(rows(&session, "SELECT count(*) FROM t WHERE name IS NULL").await.unwrap(), ["1"]);
 }
@@ -33,8 +44,11 @@ async fn a_missing_parameter_is_an_error() {
 #[tokio::test]
 async fn rows_stream_and_a_dropped_stream_stops() {
     let session = session();
-    let sql = "SELECT a.value FROM generate_series(1, 100000) a CROSS JOIN generate_series(1, 1000) b";
-    let Output::Rows { mut stream, .. } = session.query(sql).await.unwrap() else { panic!("no rows") };
+    let sql =
+        "SELECT a.value FROM generate_series(1, 100000) a CROSS JOIN generate_series(1, 1000) b";
+    let Output::Rows { mut stream, .. } = session.query(sql).await.unwrap() else {
+        panic!("no rows")
+    };
     let first = stream.next().await.unwrap().unwrap();
     assert!(first.num_rows() > 0);
     drop(stream);
@@ -71,7 +85,10 @@ async fn statements_run_in_order_until_one_fails() {
 async fn a_syntax_error_runs_nothing() {
     let session = session();
     assert!(session.execute("CREATE TABLE t (a INT); SELEC").await.is_err());
-    assert_eq!(rows(&session, "SELECT * FROM t").await.unwrap_err().kind, ErrorKind::UndefinedTable);
+    assert_eq!(
+        rows(&session, "SELECT * FROM t").await.unwrap_err().kind,
+        ErrorKind::UndefinedTable
+    );
 }
 
 #[tokio::test]

@@ -29,7 +29,8 @@ impl AsyncDB for Engine {
                 Ok(DBOutput::StatementComplete(tag.rows.unwrap_or(0)))
             }
             Output::Rows { schema, stream } => {
-                let types = schema.fields().iter().map(|field| column_type(field.data_type())).collect();
+                let types =
+                    schema.fields().iter().map(|field| column_type(field.data_type())).collect();
                 let batches = Output::Rows { schema, stream }.collect().await?;
                 Ok(DBOutput::Rows { types, rows: batches.iter().flat_map(rows).collect() })
             }
@@ -53,7 +54,9 @@ fn column_type(data_type: &DataType) -> DefaultColumnType {
 }
 
 fn rows(batch: &RecordBatch) -> Vec<Vec<String>> {
-    (0..batch.num_rows()).map(|row| batch.columns().iter().map(|column| cell(column, row)).collect()).collect()
+    (0..batch.num_rows())
+        .map(|row| batch.columns().iter().map(|column| cell(column, row)).collect())
+        .collect()
 }
 
 fn cell(column: &dyn Array, row: usize) -> String {
@@ -61,10 +64,19 @@ fn cell(column: &dyn Array, row: usize) -> String {
         return "NULL".to_owned();
     }
     if let DataType::FixedSizeBinary(16) = column.data_type() {
-        let hex: String = column.as_fixed_size_binary().value(row).iter().map(|b| format!("{b:02x}")).collect();
-        return format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        let hex: String =
+            column.as_fixed_size_binary().value(row).iter().map(|b| format!("{b:02x}")).collect();
+        return format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        );
     }
-    let text = ArrayFormatter::try_new(column, &FormatOptions::default()).unwrap().value(row).to_string();
+    let text =
+        ArrayFormatter::try_new(column, &FormatOptions::default()).unwrap().value(row).to_string();
     if text.is_empty() { "(empty)".to_owned() } else { text }
 }
 
@@ -94,7 +106,11 @@ fn check(name: &str) {
             return;
         }
         if let Err(error) = runner.run_file(&file) {
-            panic!("{} (flushed after each write: {flush})\n{}", file.display(), error.display(false));
+            panic!(
+                "{} (flushed after each write: {flush})\n{}",
+                file.display(),
+                error.display(false)
+            );
         }
     }
 }
@@ -109,6 +125,29 @@ macro_rules! files {
 }
 
 files!(
-    alter, casts, copy, create_table, ctas, defaults, delete, describe, errors, insert, limits, prepared, queries,
-    returning, schemas, settings, system_views, time, transactions, types, update, upsert, uuid, vectors, views,
+    alter,
+    casts,
+    copy,
+    create_table,
+    ctas,
+    defaults,
+    delete,
+    describe,
+    errors,
+    insert,
+    limits,
+    prepared,
+    queries,
+    returning,
+    schemas,
+    settings,
+    system_views,
+    time,
+    transactions,
+    types,
+    update,
+    upsert,
+    uuid,
+    vectors,
+    views,
 );

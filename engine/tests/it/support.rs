@@ -17,7 +17,9 @@ pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
         let columns: Vec<ArrayFormatter<'_>> =
             batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
         for row in 0..batch.num_rows() {
-            lines.push(columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join(" "));
+            lines.push(
+                columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join(" "),
+            );
         }
     }
     lines

@@ -19,6 +19,7 @@ use crate::predicate::Predicate;
 use crate::statistics::SegmentStatistics;
 use crate::{Error, Result};
 
+mod blank;
 mod footer;
 mod parquet;
 mod selection;

@@ -30,6 +30,7 @@ use arrow::datatypes::{
 };
 
 use super::Encoding;
+use super::blank::blank_nulls;
 use crate::{Error, Result};
 
 /// How the columns of a segment lie in its payload.
@@ -83,7 +84,7 @@ impl StorageMap {
                         logical.data_type()
                     )));
                 }
-                to_stored(array, stored.data_type())
+                blank_nulls(to_stored(array, stored.data_type())?)
             })
             .collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

@@ -219,3 +219,38 @@ proptest! {
         }
     }
 }
+
+/// Row decoding leaves odd values under NULLs: the smallest decimal, NULL children.
+#[test]
+fn what_lies_under_a_null_does_not_matter() {
+    use arrow::buffer::NullBuffer;
+
+    let nulls = || Some(NullBuffer::from(vec![true, false]));
+    let decimals = Decimal128Array::new(vec![125, i128::MIN].into(), nulls())
+        .with_precision_and_scale(10, 2)
+        .unwrap();
+    let item = Arc::new(Field::new("item", DataType::Float32, false));
+    let children = Float32Array::from(vec![Some(1.0), Some(2.0), None, None]);
+    // Such a child is only made by unchecked code, as row decoding is.
+    let list = ArrayData::builder(DataType::FixedSizeList(item, 2))
+        .len(2)
+        .nulls(nulls())
+        .add_child_data(Array::to_data(&children));
+    // SAFETY: lengths fit; only the nullability of the child is unusual.
+    let list = FixedSizeListArray::from(unsafe { list.build_unchecked() });
+    let columns: Vec<ArrayRef> = vec![Arc::new(decimals), Arc::new(list)];
+    let fields: Vec<Field> = columns
+        .iter()
+        .enumerate()
+        .map(|(i, c)| Field::new(format!("c{i}"), c.data_type().clone(), true))
+        .collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    for encoding in [Encoding::Vortex, Encoding::Parquet] {
+        let reader = segment(encoding, &batch.schema(), std::slice::from_ref(&batch));
+        let request =
+            ScanRequest { projection: vec![0, 1], ordered: true, ..ScanRequest::default() };
+        let read = collect(reader.scan(request).unwrap()).unwrap();
+        assert_eq!(read[0].column(0), batch.column(0), "{encoding:?}");
+        assert!(read[0].column(1).is_null(1) && read[0].column(1).is_valid(0), "{encoding:?}");
+    }
+}

@@ -27,7 +27,10 @@ fn months_count_from_the_calendar() {
         bucket("INTERVAL '3 months', TIMESTAMP '1999-12-31 00:00:00'"),
         "1999-10-01T00:00:00"
     );
-    assert_eq!(bucket("INTERVAL '1 year', arrow_cast('1066-10-14 09:00:00', 'Timestamp(us)')"), "1066-01-01T00:00:00");
+    assert_eq!(
+        bucket("INTERVAL '1 year', arrow_cast('1066-10-14 09:00:00', 'Timestamp(us)')"),
+        "1066-01-01T00:00:00"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{
     ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
     Int64Array, RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray,
 };
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::DFSchema;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, col, in_list, lit, not};
@@ -115,7 +115,7 @@ fn operator() -> impl Strategy<Value = Operator> {
 /// A column, perhaps under a cast, and a literal of the resulting type.
 fn operand() -> impl Strategy<Value = (Expr, Expr)> {
     let small = -4i64..5;
-    let micros = DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None);
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
     prop_oneof![
         (-4i32..5).prop_map(|v| (col("i"), lit(v))),
         small.clone().prop_map(|v| (cast(col("i"), DataType::Int64), lit(v))),
@@ -209,7 +209,7 @@ fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> BooleanArray {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn exact_predicates_agree_row_by_row(

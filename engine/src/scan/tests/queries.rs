@@ -35,7 +35,7 @@ const QUERIES: &[&str] = &[
 ];
 
 fn agree(fixture: &Fixture, oracle: &[std::ops::Range<i64>]) {
-    for partitions in [1, 2, 5] {
+    for partitions in [1, 3] {
         let context = fixture.context(partitions, oracle);
         for query in QUERIES {
             let (got, want) = (
@@ -53,22 +53,22 @@ fn segments_and_a_memtable() {
         let fixture = Fixture::new(keyed, encoding);
         fixture.insert(0..3_000);
         fixture.flush();
-        fixture.insert(3_000..40_000);
+        fixture.insert(3_000..20_000);
         fixture.flush();
-        fixture.insert(40_000..41_000);
-        agree(&fixture, &[0..41_000]);
+        fixture.insert(20_000..20_500);
+        agree(&fixture, std::slice::from_ref(&(0..20_500)));
     }
 }
 
 #[test]
 fn deleted_rows_are_gone() {
     let fixture = Fixture::new(true, Encoding::Vortex);
-    fixture.insert(0..20_000);
+    fixture.insert(0..8_000);
     fixture.flush();
-    fixture.insert(20_000..21_000);
+    fixture.insert(8_000..8_400);
     fixture.delete(500..1_500);
-    fixture.delete(20_100..20_200);
-    agree(&fixture, &[0..500, 1_500..20_100, 20_200..21_000]);
+    fixture.delete(8_100..8_200);
+    agree(&fixture, &[0..500, 1_500..8_100, 8_200..8_400]);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn partitions_of(fixture: &Fixture, sql: &str) -> (Arc<dyn ExecutionPlan>, Arc<T
 #[test]
 fn batches_are_about_the_sessions_size() {
     let fixture = Fixture::new(true, Encoding::Vortex);
-    fixture.insert(0..200_000);
+    fixture.insert(0..60_000);
     fixture.flush();
     let (plan, task) = partitions_of(&fixture, "SELECT k, s FROM t WHERE g = 3");
     let mut sizes = vec![];
@@ -134,4 +134,16 @@ fn a_dropped_stream_reads_no_further() {
     drop(stream);
     let rows = plan.metrics().and_then(|m| m.output_rows()).unwrap();
     assert!(rows < 100_000, "{rows}");
+}
+
+#[test]
+fn windows_of_a_changing_filter_miss_nothing() {
+    let fixture = Fixture::new(false, Encoding::Vortex);
+    fixture.insert(0..700_000);
+    fixture.flush();
+    let context = fixture.context(2, &[]);
+    let sql = "SELECT x, k FROM t WHERE x IS NOT NULL ORDER BY x DESC, k DESC LIMIT 5";
+    let got = run(&context, sql);
+    run(&context, "SET datafusion.optimizer.enable_topk_dynamic_filter_pushdown = false");
+    assert_eq!(got, run(&context, sql));
 }
