@@ -30,9 +30,7 @@ fn main() -> Result<(), Failure> {
 
 fn open(path: &Path) -> Result<(Database, Arc<TableDef>), Failure> {
     let database = Database::open(path)?;
-    database
-        .session()
-        .execute_blocking("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)")?;
+    database.session().execute_blocking("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)")?;
     let def = def(database.store(), "t")?;
     Ok((database, def))
 }
@@ -43,12 +41,18 @@ fn def(store: &Store, name: &str) -> Result<Arc<TableDef>, Failure> {
     Ok(Arc::clone(found.ok_or("the table is missing")?))
 }
 
-fn write(def: &Arc<TableDef>, keys: std::ops::Range<i64>, durability: Durability) -> Result<WriteBatch, Failure> {
+fn write(
+    def: &Arc<TableDef>,
+    keys: std::ops::Range<i64>,
+    durability: Durability,
+) -> Result<WriteBatch, Failure> {
     let value = "x".repeat(100);
     let values = StringViewArray::from_iter_values(keys.clone().map(|_| value.as_str()));
     let keys = Int64Array::from_iter_values(keys);
-    let rows =
-        RecordBatch::try_new(Arc::clone(def.arrow_schema()), vec![Arc::new(keys), Arc::new(values)])?;
+    let rows = RecordBatch::try_new(
+        Arc::clone(def.arrow_schema()),
+        vec![Arc::new(keys), Arc::new(values)],
+    )?;
     let write = Write::Insert { table: Arc::clone(def), rows, on_conflict: OnConflict::Replace };
     Ok(WriteBatch { writes: vec![write], read_at: None, durability: Some(durability) })
 }
@@ -113,7 +117,8 @@ fn reads(path: &Path) -> Result<(), Failure> {
     let mut samples = Vec::new();
     for i in 0..500_i64 {
         let start = Instant::now();
-        session.query_blocking(&format!("SELECT v FROM t WHERE k = {}", spread(i, ROWS)), vec![])?;
+        session
+            .query_blocking(&format!("SELECT v FROM t WHERE k = {}", spread(i, ROWS)), vec![])?;
         samples.push(start.elapsed());
     }
     latency("point SELECT through SQL", samples);

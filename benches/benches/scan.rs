@@ -21,11 +21,17 @@ use vortex_datafusion::{VortexFormat, VortexFormatFactory};
 const QUERIES: &[(&str, &str)] = &[
     ("count", "SELECT count(*) FROM f"),
     ("sum of three columns", "SELECT sum(dep_delay), sum(arr_delay), sum(distance) FROM f"),
-    ("every column", "SELECT count(tailnum), count(dest), count(origin), sum(flight), sum(air_time), sum(distance), sum(dep_delay), sum(arr_delay), sum(hour), sum(minute), min(time_hour), sum(month), sum(day), sum(dep_time), sum(sched_dep_time), sum(arr_time), sum(sched_arr_time), count(carrier), sum(year) FROM f"),
+    (
+        "every column",
+        "SELECT count(tailnum), count(dest), count(origin), sum(flight), sum(air_time), sum(distance), sum(dep_delay), sum(arr_delay), sum(hour), sum(minute), min(time_hour), sum(month), sum(day), sum(dep_time), sum(sched_dep_time), sum(arr_time), sum(sched_arr_time), count(carrier), sum(year) FROM f",
+    ),
     ("filter 0.3 %", "SELECT count(*), sum(arr_delay) FROM f WHERE month = 7 AND day = 4"),
     ("filter 8 %", "SELECT count(*), sum(arr_delay) FROM f WHERE month = 7"),
     ("filter on text", "SELECT count(*), sum(arr_delay) FROM f WHERE dest = 'LAX'"),
-    ("group by", "SELECT carrier, month, avg(arr_delay) FROM f GROUP BY carrier, month ORDER BY 1, 2"),
+    (
+        "group by",
+        "SELECT carrier, month, avg(arr_delay) FROM f GROUP BY carrier, month ORDER BY 1, 2",
+    ),
 ];
 
 const RUNS: usize = 9;
@@ -66,10 +72,7 @@ fn main() -> Result<(), Failure> {
         }
         let (ours, theirs) = (median(ours), median(theirs));
         let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
-        report(
-            name,
-            format!("{:.1} ms / {:.1} ms = {ratio:.2}x", ms(theirs), ms(ours)),
-        );
+        report(name, format!("{:.1} ms / {:.1} ms = {ratio:.2}x", ms(theirs), ms(ours)));
     }
     println!("bare Vortex / Sheaf; above 1 Sheaf is faster");
     Ok(())

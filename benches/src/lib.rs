@@ -13,9 +13,11 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The flights of 2013 (336,776 rows), `times` times over, in batches of about 64 Ki
 /// rows. Each copy has a year of its own, so that keys stay unique.
 pub fn flights(times: usize) -> Result<Vec<RecordBatch>, Failure> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/data/nycflights13/flights.parquet");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/data/nycflights13/flights.parquet");
     let file = std::fs::File::open(path)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1 << 16).build()?;
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1 << 16).build()?;
     let once = reader.collect::<Result<Vec<RecordBatch>, _>>()?;
     let mut all = Vec::with_capacity(once.len() * times);
     for copy in 0..times as i32 {

@@ -129,9 +129,8 @@ pub(crate) fn merge(
         None => rows,
     };
     let visible = def.arrow_schema().fields().len();
-    let numbers = |column: usize| {
-        rows.column(column).as_primitive::<UInt64Type>().values().to_vec()
-    };
+    let numbers =
+        |column: usize| rows.column(column).as_primitive::<UInt64Type>().values().to_vec();
     let rowids = if def.is_keyed() { Rowids::None } else { Rowids::PerRow(numbers(visible)) };
     let input = SegmentInput {
         bucket: inputs.first().map_or(Bucket::All, |s| s.meta.bucket),
@@ -168,9 +167,8 @@ fn read_all(
     let mut ordinal = 0;
     for batch in collect(segment.reader()?.scan(request)?)? {
         let count = batch.num_rows();
-        let kept: Vec<u32> = (0..count as u32)
-            .filter(|i| map[ordinal + *i as usize] != u32::MAX)
-            .collect();
+        let kept: Vec<u32> =
+            (0..count as u32).filter(|i| map[ordinal + *i as usize] != u32::MAX).collect();
         let batch = number_rows(segment, batch, ordinal as u64)?;
         let seqs: ArrayRef = match stored.index_of(SEQ_COLUMN) {
             Ok(at) => Arc::clone(batch.column(at)),

@@ -55,8 +55,7 @@ impl KeyCodec {
     pub fn new(def: &TableDef) -> Result<Self> {
         let indices = def.key_indices();
         let schema = def.arrow_schema();
-        let types: Vec<_> =
-            indices.iter().map(|i| schema.field(*i).data_type().clone()).collect();
+        let types: Vec<_> = indices.iter().map(|i| schema.field(*i).data_type().clone()).collect();
         let may_be_long = types.iter().any(|t| t.primitive_width().is_none());
         let converter = RowConverter::new(types.into_iter().map(SortField::new).collect())?;
         Ok(Self { converter, indices, may_be_long })
@@ -112,15 +111,15 @@ impl KeyCodec {
 fn normalized(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Float64 => {
-            let values: Float64Array = column.as_primitive::<Float64Type>().unary(|v| {
-                if v.is_nan() { f64::NAN } else { v + 0.0 }
-            });
+            let values: Float64Array = column
+                .as_primitive::<Float64Type>()
+                .unary(|v| if v.is_nan() { f64::NAN } else { v + 0.0 });
             Arc::new(values)
         }
         DataType::Float32 => {
-            let values: Float32Array = column.as_primitive::<Float32Type>().unary(|v| {
-                if v.is_nan() { f32::NAN } else { v + 0.0 }
-            });
+            let values: Float32Array = column
+                .as_primitive::<Float32Type>()
+                .unary(|v| if v.is_nan() { f32::NAN } else { v + 0.0 });
             Arc::new(values)
         }
         _ => Arc::clone(column),
@@ -146,10 +145,7 @@ mod tests {
     #[test]
     fn the_bytes_on_disk_do_not_change() {
         let ints = encode(vec![Arc::new(Int32Array::from(vec![-1, 0, 258]))]);
-        assert_eq!(
-            ints,
-            [[1, 0x7f, 0xff, 0xff, 0xff], [1, 0x80, 0, 0, 0], [1, 0x80, 0, 1, 2]]
-        );
+        assert_eq!(ints, [[1, 0x7f, 0xff, 0xff, 0xff], [1, 0x80, 0, 0, 0], [1, 0x80, 0, 1, 2]]);
         let text = encode(vec![Arc::new(StringViewArray::from(vec!["", "ab"]))]);
         assert_eq!(text, [vec![1], vec![2, b'a', b'b', 0, 0, 0, 0, 0, 0, 2]]);
     }

@@ -110,7 +110,8 @@ fn check(first_seq: u64, offset: u64) -> u64 {
 
 fn holder_name() -> String {
     let host = rustix::system::uname();
-    let mut name = format!("process {} on {}", std::process::id(), host.nodename().to_string_lossy());
+    let mut name =
+        format!("process {} on {}", std::process::id(), host.nodename().to_string_lossy());
     name.truncate(NAME_LEN);
     name
 }

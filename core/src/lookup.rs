@@ -43,12 +43,7 @@ pub(crate) struct Found {
 ///
 /// With `since`, [`Found::changed`] tells whether the key changed after it. Without,
 /// it is not looked up where that would mean reading a segment.
-pub(crate) fn find(
-    table: &TableState,
-    key: &Bytes,
-    seq: u64,
-    since: Option<u64>,
-) -> Result<Found> {
+pub(crate) fn find(table: &TableState, key: &Bytes, seq: u64, since: Option<u64>) -> Result<Found> {
     let mut found = Found::default();
     for memtable in table.memtables() {
         let Memtable::Keyed(keyed) = memtable else { continue };

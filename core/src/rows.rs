@@ -56,7 +56,9 @@ impl RowBytes {
         let mut bytes = Vec::new();
         let mut offsets = vec![0];
         for i in positions {
-            bytes.extend_from_slice(&self.bytes[self.offsets[*i] as usize..self.offsets[i + 1] as usize]);
+            bytes.extend_from_slice(
+                &self.bytes[self.offsets[*i] as usize..self.offsets[i + 1] as usize],
+            );
             offsets.push(bytes.len() as u32);
         }
         Self { bytes: bytes.into(), offsets }

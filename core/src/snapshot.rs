@@ -162,9 +162,8 @@ impl TableSnapshot {
                     batches.push(adapt(&self.target, memtable.def().version, &row)?);
                 }
                 Some(Place::Segment { segment, ordinal }) => {
-                    let entry = by_segment
-                        .entry(segment.meta.id)
-                        .or_insert_with(|| (segment, Vec::new()));
+                    let entry =
+                        by_segment.entry(segment.meta.id).or_insert_with(|| (segment, Vec::new()));
                     entry.1.push(u64::from(ordinal));
                 }
                 _ => {}

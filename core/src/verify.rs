@@ -111,7 +111,10 @@ fn check_key_index(
         for key in codec.of_rows(&rows)?.iter() {
             if !segment.keys()?.find(key)?.contains(&ordinal) {
                 let key = codec.describe(&table.def, key);
-                return Err(corrupt(segment, format!("row {ordinal} is not in its key index: {key}")));
+                return Err(corrupt(
+                    segment,
+                    format!("row {ordinal} is not in its key index: {key}"),
+                ));
             }
             ordinal += 1;
         }

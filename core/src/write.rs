@@ -65,7 +65,9 @@ impl Write {
     /// The table it changes.
     pub fn table(&self) -> &Arc<TableDef> {
         match self {
-            Self::Insert { table, .. } | Self::DeleteKeys { table, .. } | Self::DeleteRows { table, .. } => table,
+            Self::Insert { table, .. }
+            | Self::DeleteKeys { table, .. }
+            | Self::DeleteRows { table, .. } => table,
         }
     }
 }
@@ -96,4 +98,3 @@ pub struct Commit {
     /// Rows left out because of [`OnConflict::Skip`].
     pub skipped: u64,
 }
-

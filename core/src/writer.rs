@@ -315,9 +315,8 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 fn manifest_exists(vfs: &dyn Vfs) -> Result<bool> {
-    let names = vfs
-        .list("manifest")
-        .map_err(|source| Error::Io { path: "manifest".into(), source })?;
+    let names =
+        vfs.list("manifest").map_err(|source| Error::Io { path: "manifest".into(), source })?;
     Ok(names.iter().any(|n| n.ends_with(".edit") || n.ends_with(".ckpt")))
 }
 

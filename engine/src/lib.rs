@@ -44,3 +44,8 @@ pub use session::{CommandTag, Output, Prepared, RowStream, Session};
 
 /// The store below the database: snapshots, point reads, write batches.
 pub use sheaf_core as core;
+
+/// The README's Rust block, as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,10 +1,9 @@
 //! `cargo xtask test`: everything that must pass before a change is shared.
 
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use crate::steps::Steps;
-use crate::workspace::{cargo, debug_dir, sheaf, works};
+use crate::workspace::{cargo, works};
 use crate::{lint, python, readme};
 
 /// Runs the lints, then the tests; `quick` leaves out what is slow to build or run.
@@ -26,14 +25,7 @@ pub fn run(quick: bool) -> ExitCode {
         steps.command("doc tests", &mut cargo(&["test", "--workspace", "--doc"]));
         steps.command("build", &mut cargo(&["build", "--workspace"]));
         readme::add(&mut steps);
-        tour(&mut steps);
         python::add(&mut steps);
     }
     steps.finish()
-}
-
-/// The tour from beginning to end, in a folder of its own.
-fn tour(steps: &mut Steps) {
-    let folder = debug_dir().join("tour-of-xtask.sheaf");
-    steps.command("tour", Command::new(sheaf()).arg("tour").arg("--path").arg(Path::new(&folder)));
 }

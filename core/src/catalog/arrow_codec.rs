@@ -109,10 +109,8 @@ mod tests {
 
     #[test]
     fn types_and_values_survive_json() {
-        let vector = DataType::FixedSizeList(
-            Arc::new(Field::new("item", DataType::Float32, false)),
-            24,
-        );
+        let vector =
+            DataType::FixedSizeList(Arc::new(Field::new("item", DataType::Float32, false)), 24);
         let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         for data_type in [DataType::Utf8View, vector, zoned, DataType::Decimal128(15, 2)] {
             let json = serde_json::to_string(&Typed(data_type.clone())).unwrap();

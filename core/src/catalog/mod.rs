@@ -1,7 +1,7 @@
 //! The catalog: schemas, tables, views, by identity.
 
-pub mod arrow_codec;
 mod apply;
+pub mod arrow_codec;
 mod change;
 mod ids;
 mod table;

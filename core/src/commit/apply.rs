@@ -54,7 +54,10 @@ pub(super) fn write(
 /// What validation found out for one operation.
 enum Plan {
     /// Per row: the version it ends, and whether the row is written at all.
-    Put { ends: Vec<Option<Place>>, kept: Option<Vec<usize>> },
+    Put {
+        ends: Vec<Option<Place>>,
+        kept: Option<Vec<usize>>,
+    },
     Ends(Vec<Option<Place>>),
     Append,
     DeleteRows,

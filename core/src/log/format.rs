@@ -75,7 +75,8 @@ pub(crate) fn frame_at(
     if header[..4] != MAGIC {
         return None;
     }
-    let word = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+    let word =
+        |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
     let (kind, len, crc) = (word(4), word(8) as usize, word(12));
     let start = offset + FRAME_HEADER_LEN;
     let end = start.checked_add(len)?;

@@ -27,8 +27,7 @@ pub(crate) struct ReadOutcome {
 
 /// First sequence numbers of the log files, in order.
 pub(crate) fn list_files(vfs: &dyn Vfs) -> Result<Vec<u64>> {
-    let names =
-        vfs.list("wal").map_err(|source| Error::Io { path: "wal".into(), source })?;
+    let names = vfs.list("wal").map_err(|source| Error::Io { path: "wal".into(), source })?;
     Ok(names.iter().filter_map(|n| n.strip_suffix(".wal")?.parse().ok()).collect())
 }
 
@@ -42,10 +41,8 @@ pub(crate) fn read_from(
     mut each: impl FnMut(Record) -> Result<()>,
 ) -> Result<ReadOutcome> {
     let path = file_path(from.first_seq);
-    let mut bytes = vfs.read(&path).map_err(|source: io::Error| Error::Io {
-        path: path.clone(),
-        source,
-    })?;
+    let mut bytes =
+        vfs.read(&path).map_err(|source: io::Error| Error::Io { path: path.clone(), source })?;
     if let Some(until) = until {
         bytes.truncate(until as usize);
     }

@@ -77,12 +77,10 @@ pub(crate) fn collect(vfs: &dyn Vfs, keep_from: u64) -> Result<u64> {
     let Some(checkpoint) = files.checkpoints.iter().rev().find(|v| **v <= keep_from) else {
         return Ok(0);
     };
-    let old = files
-        .edits
-        .iter()
-        .filter(|v| *v <= checkpoint)
-        .map(|v| edit_path(*v))
-        .chain(files.checkpoints.iter().filter(|v| *v < checkpoint).map(|v| checkpoint_path(*v)));
+    let old =
+        files.edits.iter().filter(|v| *v <= checkpoint).map(|v| edit_path(*v)).chain(
+            files.checkpoints.iter().filter(|v| *v < checkpoint).map(|v| checkpoint_path(*v)),
+        );
     let mut removed = 0;
     for path in old {
         vfs.delete(&path).map_err(|source| Error::Io { path, source })?;
@@ -97,12 +95,10 @@ struct Files {
 }
 
 fn list(vfs: &dyn Vfs) -> Result<Files> {
-    let names = vfs
-        .list("manifest")
-        .map_err(|source| Error::Io { path: "manifest".into(), source })?;
-    let versions = |suffix: &str| {
-        names.iter().filter_map(|n| n.strip_suffix(suffix)?.parse().ok()).collect()
-    };
+    let names =
+        vfs.list("manifest").map_err(|source| Error::Io { path: "manifest".into(), source })?;
+    let versions =
+        |suffix: &str| names.iter().filter_map(|n| n.strip_suffix(suffix)?.parse().ok()).collect();
     Ok(Files { edits: versions(".edit"), checkpoints: versions(".ckpt") })
 }
 
@@ -170,7 +166,11 @@ fn checkpoint_path(version: u64) -> String {
     format!("manifest/{version:020}.ckpt")
 }
 
-fn encode<T: serde::Serialize>(context: &WriteContext, kind: FileKind, body: &T) -> Result<Vec<u8>> {
+fn encode<T: serde::Serialize>(
+    context: &WriteContext,
+    kind: FileKind,
+    body: &T,
+) -> Result<Vec<u8>> {
     let json = serde_json::to_vec(body)
         .map_err(|e| Error::Invalid(format!("the manifest cannot be encoded: {e}")))?;
     Ok(encode_small(kind, context.identity(), &json))

@@ -13,7 +13,9 @@ use crate::catalog::TableDef;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The part of a table that a row belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Bucket {
     /// The one bucket of a table that is not partitioned.

@@ -81,7 +81,8 @@ impl KeyIndex {
     /// Opens the index of the segment `id` with `rows` rows.
     pub(crate) fn open(file: Arc<dyn ReadAt>, id: u128, rows: u64) -> Result<Self> {
         let file = envelope::Reader::open(file, FileKind::KeyIndex, Some(id))?;
-        let corrupt = |what: &str| Error::Corrupt { file: file.name().to_owned(), what: what.into() };
+        let corrupt =
+            |what: &str| Error::Corrupt { file: file.name().to_owned(), what: what.into() };
         let header = file.read(0, HEADER_LEN as usize)?;
         let word = |at: usize| header[at..at + 4].try_into().map(u32::from_le_bytes);
         let stored = header[..8].try_into().map(u64::from_le_bytes);

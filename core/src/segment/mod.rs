@@ -71,9 +71,8 @@ impl SegmentHandle {
         let deletes = match &meta.deletes {
             Some(reference) => {
                 let path = meta.delete_vector_path(def.id, reference.version);
-                let bytes = vfs
-                    .read(&path)
-                    .map_err(|source| Error::Io { path: path.clone(), source })?;
+                let bytes =
+                    vfs.read(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
                 DeleteVector::decode(&path, bytes, meta.rows)?
             }
             None => DeleteVector::default(),

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, Scalar, UInt64Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, Scalar, UInt64Array, new_null_array,
+};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef, UInt64Type};
 use futures::StreamExt;
@@ -48,7 +50,12 @@ enum Source {
     Ordinal { first: u64 },
 }
 
-fn sources_of(target: &Target, version: u32, stored: &SchemaRef, first_rowid: Option<u64>) -> Vec<Source> {
+fn sources_of(
+    target: &Target,
+    version: u32,
+    stored: &SchemaRef,
+    first_rowid: Option<u64>,
+) -> Vec<Source> {
     let mut sources: Vec<Source> = target
         .def
         .live_columns()
@@ -95,11 +102,13 @@ pub(crate) fn scan_segment(
     let rows = piece_of(meta.rows, scan.piece);
     let hidden = visibility(segment, seq)?;
 
-    let wants_ordinals = scan.projection.iter().any(|i| matches!(sources[*i], Source::Ordinal { .. }));
+    let wants_ordinals =
+        scan.projection.iter().any(|i| matches!(sources[*i], Source::Ordinal { .. }));
     let can_push = !wants_ordinals
-        && scan.predicate.as_ref().is_none_or(|p| {
-            p.columns().iter().all(|i| matches!(sources[*i], Source::Stored(_)))
-        });
+        && scan
+            .predicate
+            .as_ref()
+            .is_none_or(|p| p.columns().iter().all(|i| matches!(sources[*i], Source::Stored(_))));
     // Columns to read: those wanted, and those that a filter above needs.
     let mut wanted = scan.projection.clone();
     if !can_push && let Some(predicate) = &scan.predicate {
@@ -158,7 +167,10 @@ pub(crate) fn scan_segment(
     let mut next_ordinal = rows.start;
     let mut left = scan.limit.unwrap_or(u64::MAX);
     let plain = !filters_above
-        && projection.iter().zip(&physical).all(|(i, p)| matches!(sources[*i], Source::Stored(at) if at == *p))
+        && projection
+            .iter()
+            .zip(&physical)
+            .all(|(i, p)| matches!(sources[*i], Source::Stored(at) if at == *p))
         && projection.len() == physical.len();
     let stream = stream.map(move |batch| -> sheaf_formats::Result<RecordBatch> {
         let batch = batch?;
@@ -166,7 +178,11 @@ pub(crate) fn scan_segment(
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         if plain {
             let (_, columns, _) = batch.into_parts();
-            return Ok(RecordBatch::try_new_with_options(Arc::clone(&out_schema), columns, &options)?);
+            return Ok(RecordBatch::try_new_with_options(
+                Arc::clone(&out_schema),
+                columns,
+                &options,
+            )?);
         }
         let ordinals = next_ordinal..next_ordinal + count as u64;
         next_ordinal += count as u64;
@@ -203,13 +219,14 @@ pub(crate) fn scan_segment(
             let columns = wanted.iter().map(|i| column(*i)).collect::<Result<Vec<_>, _>>()?;
             let schema = Arc::new(target.schema.project(&wanted)?);
             let rows = RecordBatch::try_new_with_options(schema, columns, &options)?;
-            let predicate = predicate.clone().map_columns(&|i| {
-                wanted.iter().position(|w| *w == i).unwrap_or(i)
-            });
+            let predicate = predicate
+                .clone()
+                .map_columns(&|i| wanted.iter().position(|w| *w == i).unwrap_or(i));
             narrow(predicate.evaluate(&rows)?)?;
         }
         let columns = projection.iter().map(|i| column(*i)).collect::<Result<Vec<_>, _>>()?;
-        let mut out = RecordBatch::try_new_with_options(Arc::clone(&out_schema), columns, &options)?;
+        let mut out =
+            RecordBatch::try_new_with_options(Arc::clone(&out_schema), columns, &options)?;
         if let Some(keep) = keep {
             out = filter_record_batch(&out, &keep)?;
         }
@@ -311,9 +328,12 @@ pub(crate) fn take(
     ordinals: &[u64],
 ) -> Result<RecordBatch> {
     let stored = segment.physical_schema();
-    let sources = sources_of(target, segment.meta.version, &stored, segment.meta.rowids.map(|r| r.min));
-    let physical: Vec<usize> =
-        sources.iter().filter_map(|s| if let Source::Stored(at) = s { Some(*at) } else { None }).collect();
+    let sources =
+        sources_of(target, segment.meta.version, &stored, segment.meta.rowids.map(|r| r.min));
+    let physical: Vec<usize> = sources
+        .iter()
+        .filter_map(|s| if let Source::Stored(at) = s { Some(*at) } else { None })
+        .collect();
     let batch = segment.reader()?.take(ordinals, &physical)?;
     let mut read = batch.columns().iter();
     let columns = sources
@@ -339,14 +359,15 @@ pub(crate) fn segment_statistics(
 ) -> Result<Arc<SegmentStatistics>> {
     let stored = segment.physical_schema();
     let statistics = segment.reader()?.statistics();
-    let columns = sources_of(target, segment.meta.version, &stored, segment.meta.rowids.map(|r| r.min))
-        .iter()
-        .map(|source| match source {
-            Source::Stored(at) => statistics.columns[*at].clone(),
-            Source::Constant(value) => constant_statistics(value, statistics.rows),
-            Source::Ordinal { .. } => ColumnStatistics::default(),
-        })
-        .collect();
+    let columns =
+        sources_of(target, segment.meta.version, &stored, segment.meta.rowids.map(|r| r.min))
+            .iter()
+            .map(|source| match source {
+                Source::Stored(at) => statistics.columns[*at].clone(),
+                Source::Constant(value) => constant_statistics(value, statistics.rows),
+                Source::Ordinal { .. } => ColumnStatistics::default(),
+            })
+            .collect();
     Ok(Arc::new(SegmentStatistics { rows: statistics.rows, columns }))
 }
 

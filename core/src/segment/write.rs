@@ -75,16 +75,13 @@ pub(crate) fn write_segment(
     let rows = input.rows.num_rows() as u64;
     let (min_seq, max_seq) = match &input.seqs {
         Seqs::AtCommit => (0, 0),
-        Seqs::PerRow(seqs) => (
-            seqs.iter().min().copied().unwrap_or(0),
-            seqs.iter().max().copied().unwrap_or(0),
-        ),
+        Seqs::PerRow(seqs) => {
+            (seqs.iter().min().copied().unwrap_or(0), seqs.iter().max().copied().unwrap_or(0))
+        }
     };
     let rowids = match &input.rowids {
         Rowids::None => None,
-        Rowids::AtCommit => {
-            Some(RowIds { min: 0, max: rows.saturating_sub(1), sequential: true })
-        }
+        Rowids::AtCommit => Some(RowIds { min: 0, max: rows.saturating_sub(1), sequential: true }),
         Rowids::PerRow(ids) => Some(RowIds {
             min: ids.iter().min().copied().unwrap_or(0),
             max: ids.iter().max().copied().unwrap_or(0),

@@ -63,9 +63,7 @@ fn a_dropped_column_is_gone_and_its_name_is_free() {
     store.flush(None).unwrap();
     let key = CatalogChange::DropColumn { table: t.id, column: ColumnId(1) };
     assert!(matches!(store.change_catalog(key), Err(Error::Invalid(_))));
-    store
-        .change_catalog(CatalogChange::DropColumn { table: t.id, column: ColumnId(2) })
-        .unwrap();
+    store.change_catalog(CatalogChange::DropColumn { table: t.id, column: ColumnId(2) }).unwrap();
     let again = column("v", DataType::Utf8View);
     store.change_catalog(CatalogChange::AddColumn { table: t.id, column: again }).unwrap();
     let t = def(&store, "t");

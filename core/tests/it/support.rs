@@ -18,13 +18,7 @@ use sheaf_core::{
 pub const PUBLIC: SchemaId = SchemaId(1);
 
 pub fn column(name: &str, data_type: DataType) -> NewColumn {
-    NewColumn {
-        name: name.into(),
-        data_type,
-        nullable: true,
-        default_sql: None,
-        missing: None,
-    }
+    NewColumn { name: name.into(), data_type, nullable: true, default_sql: None, missing: None }
 }
 
 /// A table of `k BIGINT, v TEXT`, keyed by `k` or without a key.
@@ -101,8 +95,7 @@ pub fn delete(store: &Store, def: &Arc<TableDef>, wanted: &[i64]) -> Commit {
 }
 
 pub fn delete_rows(store: &Store, def: &Arc<TableDef>, rowids: Vec<u64>) -> Commit {
-    let write =
-        Write::DeleteRows { table: Arc::clone(def), rowids: UInt64Array::from(rowids) };
+    let write = Write::DeleteRows { table: Arc::clone(def), rowids: UInt64Array::from(rowids) };
     store.commit(WriteBatch { writes: vec![write], ..WriteBatch::default() }).unwrap()
 }
 

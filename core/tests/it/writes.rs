@@ -85,8 +85,7 @@ fn a_change_since_the_read_is_a_conflict() {
             rows: rows(&t, &[(key, "mine")]),
             on_conflict: OnConflict::Replace,
         };
-        let batch =
-            WriteBatch { writes: vec![write], read_at: Some(read.seq()), durability: None };
+        let batch = WriteBatch { writes: vec![write], read_at: Some(read.seq()), durability: None };
         assert!(matches!(store.commit(batch), Err(Error::Conflict { .. })), "key {key}");
     }
 }
