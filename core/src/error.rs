@@ -28,7 +28,7 @@ pub enum Error {
     #[error("the database is open read-only")]
     ReadOnly,
     /// A key that must be new is already there.
-    #[error("duplicate key ({key}) in table \"{table}\"")]
+    #[error("duplicate key {key} in table '{table}'")]
     DuplicateKey {
         /// The table's name.
         table: String,
@@ -36,7 +36,7 @@ pub enum Error {
         key: String,
     },
     /// A NULL where the column does not allow it.
-    #[error("column \"{column}\" of table \"{table}\" must not be NULL")]
+    #[error("column '{column}' of table '{table}' must not be NULL")]
     NullViolation {
         /// The table's name.
         table: String,
@@ -44,13 +44,13 @@ pub enum Error {
         column: String,
     },
     /// Another commit changed the same rows: read again and retry.
-    #[error("a concurrent commit changed the same rows of table \"{table}\"")]
+    #[error("a concurrent commit changed the same rows of table '{table}'")]
     Conflict {
         /// The table's name.
         table: String,
     },
     /// The table's definition changed since the writer looked: plan again and retry.
-    #[error("the definition of table \"{table}\" changed")]
+    #[error("the definition of table '{table}' changed")]
     SchemaChanged {
         /// The table's name.
         table: String,

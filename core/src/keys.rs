@@ -37,7 +37,7 @@ pub fn check_type(column: &str, data_type: &DataType) -> Result<()> {
 }
 
 fn not_a_key(column: &str, data_type: &DataType) -> Error {
-    Error::Invalid(format!("column \"{column}\" of type {data_type} cannot be a key"))
+    Error::Invalid(format!("column '{column}' of type {data_type} cannot be a key"))
 }
 
 /// Encodes the primary keys of one table.

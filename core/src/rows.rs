@@ -146,7 +146,7 @@ pub fn check_schema(schema: &SchemaRef) -> Result<()> {
     for field in schema.fields() {
         if !RowConverter::supports_fields(&[SortField::new(field.data_type().clone())]) {
             return Err(Error::Invalid(format!(
-                "column \"{}\" of type {} cannot be in a table with a primary key",
+                "column '{}' of type {} cannot be in a table with a primary key",
                 field.name(),
                 field.data_type()
             )));

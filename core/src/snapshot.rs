@@ -148,7 +148,7 @@ impl TableSnapshot {
     pub fn get(&self, keys: &RecordBatch) -> Result<RecordBatch> {
         if !self.table.def.is_keyed() {
             return Err(Error::Invalid(format!(
-                "table \"{}\" has no primary key",
+                "table '{}' has no primary key",
                 self.table.def.name
             )));
         }

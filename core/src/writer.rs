@@ -118,6 +118,8 @@ impl Writer {
             files: Mutex::new(()),
             threads: Mutex::new(vec![commit]),
         });
+        // Log files that nothing needs any more: short openings would leave one each.
+        writer.collect()?;
         if background {
             let weak = Arc::downgrade(&writer);
             let pressure = Arc::clone(&writer.pressure);
@@ -327,7 +329,7 @@ fn check_new_folder(vfs: &dyn Vfs, options: &Options) -> Result<()> {
     let ours = ["LOCK", "manifest", "wal", "t", "readers"];
     if let Some(other) = names.iter().find(|n| !ours.contains(&n.as_str())) {
         return Err(Error::Incompatible(format!(
-            "the folder is not a Sheaf database: it has no manifest, and holds \"{other}\"; \
+            "the folder is not a Sheaf database: it has no manifest, and holds '{other}'; \
              choose an empty folder"
         )));
     }

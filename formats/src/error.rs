@@ -28,7 +28,7 @@ pub enum Error {
         what: String,
     },
     /// The encoding cannot hold this type: choose another encoding or type.
-    #[error("{encoding} segments cannot store column \"{column}\" of type {data_type}")]
+    #[error("{encoding} segments cannot store column '{column}' of type {data_type}")]
     UnsupportedType {
         /// The encoding's name.
         encoding: &'static str,
@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// A file from outside does not parse: line and column say where.
     #[error("{file}{}{}: {what}", line.map(|l| format!(", line {l}")).unwrap_or_default(),
-        column.as_ref().map(|c| format!(", column \"{c}\"")).unwrap_or_default())]
+        column.as_ref().map(|c| format!(", column '{c}'")).unwrap_or_default())]
     Malformed {
         /// The file's name.
         file: String,

@@ -53,7 +53,7 @@ impl Catalog {
                 let empty = tables.is_empty() && views.is_empty();
                 if !(empty || *cascade) {
                     return Err(Error::Invalid(format!(
-                        "schema \"{}\" is not empty: drop what is in it first, or use CASCADE",
+                        "schema '{}' is not empty: drop what is in it first, or use CASCADE",
                         def.name
                     )));
                 }
@@ -135,7 +135,7 @@ impl Catalog {
     pub(crate) fn new_table(&mut self, table: &NewTable) -> Result<TableDef> {
         self.check_free(table.schema, &table.name)?;
         if table.columns.is_empty() {
-            return Err(Error::Invalid(format!("table \"{}\" needs a column", table.name)));
+            return Err(Error::Invalid(format!("table '{}' needs a column", table.name)));
         }
         let mut names = HashSet::new();
         for column in &table.columns {
@@ -159,7 +159,7 @@ impl Catalog {
         }
         let find = |name: &String| {
             columns.iter().find(|c| c.name == *name).ok_or_else(|| Error::NotFound {
-                what: format!("column \"{name}\" of table \"{}\"", table.name),
+                what: format!("column '{name}' of table '{}'", table.name),
             })
         };
         let primary_key = ids_of(&table.primary_key, find)?;
@@ -175,7 +175,7 @@ impl Catalog {
                 if !primary_key.is_empty() && !primary_key.contains(&column.id) {
                     return Err(Error::Invalid(format!(
                         "the primary key of a partitioned table must contain the partition \
-                         column \"{name}\""
+                         column '{name}'"
                     )));
                 }
                 Some(PartitionSpec { id: PartitionSpecId(1), column: column.id, width: *width })
@@ -245,7 +245,7 @@ fn ids_of<'a>(
     for name in names {
         let id = find(name)?.id;
         if ids.contains(&id) {
-            return Err(Error::Invalid(format!("column \"{name}\" is named twice")));
+            return Err(Error::Invalid(format!("column '{name}' is named twice")));
         }
         ids.push(id);
     }
@@ -258,7 +258,7 @@ fn add_column(def: &mut TableDef, column: &NewColumn) -> Result<()> {
     }
     if !column.nullable && column.missing.is_none() {
         return Err(Error::Invalid(format!(
-            "column \"{}\" is NOT NULL, so existing rows need a DEFAULT",
+            "column '{}' is NOT NULL, so existing rows need a DEFAULT",
             column.name
         )));
     }
@@ -291,7 +291,7 @@ fn drop_column(def: &mut TableDef, id: ColumnId) -> Result<()> {
     let column = live_column(def, id)?;
     if let Some(role) = role {
         return Err(Error::Invalid(format!(
-            "column \"{}\" is part of {role} and cannot be dropped",
+            "column '{}' is part of {role} and cannot be dropped",
             column.name
         )));
     }
@@ -313,7 +313,7 @@ fn check_time(column: &ColumnDef) -> Result<()> {
     match column.data_type {
         DataType::Timestamp(TimeUnit::Microsecond, _) | DataType::Date32 => Ok(()),
         _ => Err(Error::Invalid(format!(
-            "partition column \"{}\" must be a TIMESTAMP, TIMESTAMPTZ or DATE",
+            "partition column '{}' must be a TIMESTAMP, TIMESTAMPTZ or DATE",
             column.name
         ))),
     }
@@ -328,7 +328,7 @@ fn check_storable(def: &TableDef) -> Result<()> {
 }
 
 fn exists(kind: &str, name: &str) -> Error {
-    Error::AlreadyExists { what: format!("{kind} \"{name}\"") }
+    Error::AlreadyExists { what: format!("{kind} '{name}'") }
 }
 
 fn missing(kind: &str) -> Error {

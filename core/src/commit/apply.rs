@@ -222,7 +222,7 @@ fn table_of<'a>(state: &'a State, def: &Arc<TableDef>) -> Result<&'a TableState>
     match state.tables.get(&def.id) {
         Some(table) if table.def.version == def.version => Ok(table),
         Some(_) => Err(Error::SchemaChanged { table: def.name.clone() }),
-        None => Err(Error::NotFound { what: format!("table \"{}\"", def.name) }),
+        None => Err(Error::NotFound { what: format!("table '{}'", def.name) }),
     }
 }
 

@@ -145,7 +145,7 @@ impl CommitThread {
             Some(table) if table.def.version == bulk.def.version => table,
             Some(_) => return Err(Error::SchemaChanged { table: bulk.def.name.clone() }),
             None => {
-                return Err(Error::NotFound { what: format!("table \"{}\"", bulk.def.name) });
+                return Err(Error::NotFound { what: format!("table '{}'", bulk.def.name) });
             }
         };
         let mut table = TableState::clone(table);

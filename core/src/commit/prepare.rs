@@ -98,7 +98,7 @@ fn prepare_write(write: Write) -> Result<PreparedOp> {
         }
         Write::DeleteKeys { table, keys } => {
             if !table.is_keyed() {
-                return Err(Error::Invalid(format!("table \"{}\" has no key", table.name)));
+                return Err(Error::Invalid(format!("table '{}' has no key", table.name)));
             }
             let keys = KeyCodec::new(&table)?.of_columns(keys.columns())?;
             Ok(PreparedOp::DeleteKeys { table, keys })
@@ -106,7 +106,7 @@ fn prepare_write(write: Write) -> Result<PreparedOp> {
         Write::DeleteRows { table, rowids } => {
             if table.is_keyed() {
                 return Err(Error::Invalid(format!(
-                    "rows of table \"{}\" are deleted by key",
+                    "rows of table '{}' are deleted by key",
                     table.name
                 )));
             }
@@ -189,7 +189,7 @@ pub(crate) fn check_rows(table: &TableDef, rows: &RecordBatch) -> Result<()> {
     let schema = table.arrow_schema();
     if rows.num_columns() != schema.fields().len() {
         return Err(Error::Invalid(format!(
-            "table \"{}\" has {} columns, and the rows have {}",
+            "table '{}' has {} columns, and the rows have {}",
             table.name,
             schema.fields().len(),
             rows.num_columns()
@@ -198,7 +198,7 @@ pub(crate) fn check_rows(table: &TableDef, rows: &RecordBatch) -> Result<()> {
     for (field, column) in schema.fields().iter().zip(rows.columns()) {
         if column.data_type() != field.data_type() {
             return Err(Error::Invalid(format!(
-                "column \"{}\" of table \"{}\" has type {}, and the rows have {}",
+                "column '{}' of table '{}' has type {}, and the rows have {}",
                 field.name(),
                 table.name,
                 field.data_type(),

@@ -15,7 +15,7 @@ fn a_duplicate_key_fails_the_whole_batch_and_names_the_key() {
     let t = create(&store, pairs("t", true));
     put(&store, &t, &[(1, "a")]);
     let error = insert(&store, &t, &[(2, "b"), (1, "c")], OnConflict::Fail).unwrap_err();
-    assert_eq!(error.to_string(), "duplicate key ((k)=(1)) in table \"t\"");
+    assert_eq!(error.to_string(), "duplicate key (k)=(1) in table 't'");
     let error = insert(&store, &t, &[(3, "b"), (3, "c")], OnConflict::Fail).unwrap_err();
     assert!(matches!(error, Error::DuplicateKey { .. }));
     assert_eq!(scan(&store.snapshot().unwrap(), &t), [(1, "a".into())]);

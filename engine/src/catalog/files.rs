@@ -52,7 +52,11 @@ async fn listed(
     })?;
     let url = ListingTableUrl::parse(absolute.to_string_lossy())?;
     let options = ListingOptions::new(format).with_file_extension(format!(".{extension}"));
-    let schema = options.infer_schema(state, &url).await?;
+    let schema = options.infer_schema(state, &url).await.map_err(|error| {
+        let mut error = Error::from(error);
+        error.message = format!("{}: {}", path.display(), error.message);
+        error
+    })?;
     let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
     Ok(Arc::new(ListingTable::try_new(config)?))
 }

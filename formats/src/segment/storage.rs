@@ -78,7 +78,7 @@ impl StorageMap {
             .map(|((array, logical), stored)| {
                 if array.data_type() != logical.data_type() {
                     return Err(Error::Invalid(format!(
-                        "column \"{}\" of a batch is {} where the segment has {}",
+                        "column '{}' of a batch is {} where the segment has {}",
                         logical.name(),
                         array.data_type(),
                         logical.data_type()

@@ -89,7 +89,7 @@ fn a_schema_is_matched_by_header_or_place() {
     let by_place = read("7,q\n", &with_schema(fields())).unwrap();
     assert_eq!(by_place.num_rows(), 1);
     let missing = read("a\nq\n", &ReadOptions { header: Some(true), ..with_schema(fields()) });
-    assert!(missing.unwrap_err().to_string().contains("column \"b\""));
+    assert!(missing.unwrap_err().to_string().contains("column 'b'"));
 }
 
 fn failure(

@@ -72,7 +72,7 @@ fn a_schema_chooses_columns_and_types() {
     let narrow = Schema::new(vec![Field::new("id", DataType::Int8, true)]);
     let options = ReadOptions { schema: Some(Arc::new(narrow)), ..ReadOptions::default() };
     let error = read(&path, &options).unwrap_err().to_string();
-    assert!(error.contains("t.parquet") && error.contains("column \"id\""), "{error}");
+    assert!(error.contains("t.parquet") && error.contains("column 'id'"), "{error}");
     let missing = Schema::new(vec![Field::new("nope", DataType::Int8, true)]);
     let options = ReadOptions { schema: Some(Arc::new(missing)), ..ReadOptions::default() };
     let error = read(&path, &options).unwrap_err().to_string();

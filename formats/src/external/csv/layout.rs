@@ -69,7 +69,7 @@ impl Layout {
             let named = |field: &Arc<Field>| {
                 texts.iter().any(|text| text.trim().eq_ignore_ascii_case(field.name()))
             };
-            let header = options.header.unwrap_or_else(|| schema.fields().iter().all(named));
+            let header = options.header.unwrap_or_else(|| schema.fields().iter().any(named));
             return Self::of_schema(name, schema, header.then_some(&texts), width);
         }
         let mut guesses = vec![ColumnGuess::default(); width];

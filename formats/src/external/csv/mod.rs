@@ -240,7 +240,7 @@ impl Reader {
         };
         let lines = lines_before(texts, &self.columns, index, row);
         let what = format!(
-            "'{}' is not a {}; give the column another type to read it",
+            "'{}' is not a value of type {}; give the column another type to read it",
             shown(value(text, row)),
             field.data_type()
         );
