@@ -4,6 +4,7 @@
 
 mod catalog;
 mod durability;
+mod golden;
 mod locking;
 mod model;
 mod support;

@@ -1,0 +1,107 @@
+//! Files of every format version open for ever (I8): databases that an older program
+//! made, kept in `tests/golden`, still say what they said.
+//!
+//! `SHEAF_WRITE_GOLDEN=v2 cargo test -p sheaf-core golden` makes a new one when the
+//! format changes; the old ones stay.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use sheaf_core::catalog::{CatalogChange, NewTable};
+use sheaf_core::clock::{ManualClock, SplitMix};
+use sheaf_core::vfs::LocalVfs;
+use sheaf_core::{Environment, Store};
+
+use crate::support::{
+    assert_verified, column, create, def, delete, delete_rows, get, manual, pairs, put, rowids,
+    scan,
+};
+
+fn open(path: &Path) -> Store {
+    let environment = Environment {
+        vfs: Arc::new(LocalVfs::new(path)),
+        clock: Arc::new(ManualClock::default()),
+        rng: Arc::new(SplitMix::seeded(7)),
+    };
+    Store::open_in(environment, manual()).unwrap()
+}
+
+/// Every kind of file: both encodings, key indexes of fixed and varied lengths, delete
+/// vectors, a log with each form of record, a changed table.
+fn build(path: &Path) {
+    let store = open(path);
+    let keyed = create(&store, pairs("keyed", true));
+    let parquet = NewTable {
+        encoding: sheaf_formats::segment::Encoding::Parquet,
+        primary_key: vec!["v".into(), "k".into()],
+        ..pairs("parquet", true)
+    };
+    let parquet = create(&store, parquet);
+    let append = create(&store, pairs("append", false));
+    put(&store, &keyed, &[(1, "one"), (2, "two"), (3, "three")]);
+    put(&store, &parquet, &[(1, "a"), (2, "a longer text than twelve bytes")]);
+    put(&store, &append, &[(10, "x"), (11, "y"), (12, "z")]);
+    store.flush(None).unwrap();
+    delete(&store, &keyed, &[2]);
+    put(&store, &keyed, &[(3, "three again")]);
+    let second = rowids(&store.snapshot().unwrap(), &append)[1].0;
+    delete_rows(&store, &append, vec![second]);
+    store.flush(None).unwrap();
+    let added = CatalogChange::AddColumn { table: keyed.id, column: column("n", DataType::Int32) };
+    store.change_catalog(added).unwrap();
+    delete(&store, &def(&store, "keyed"), &[1]);
+    put(&store, &parquet, &[(3, "in the log")]);
+    put(&store, &append, &[(13, "in the log")]);
+    let many: Vec<(i64, &str)> = (100..200).map(|k| (k, "as a stream")).collect();
+    put(&store, &append, &many);
+    store.close().unwrap();
+}
+
+fn check(path: &Path) {
+    let store = open(path);
+    assert_verified(&store);
+    let snapshot = store.snapshot().unwrap();
+    let keyed = def(&store, "keyed");
+    assert_eq!(scan(&snapshot, &keyed), [(3, "three again".into())]);
+    assert_eq!(get(&snapshot, &keyed, 3).as_deref(), Some("three again"));
+    assert_eq!(keyed.arrow_schema().fields().len(), 3);
+    let parquet = def(&store, "parquet");
+    let found = scan(&snapshot, &parquet);
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[2], (3, "in the log".into()));
+    let append = def(&store, "append");
+    let found = scan(&snapshot, &append);
+    assert_eq!(found.len(), 103);
+    assert_eq!(&found[..3], [(10, "x".into()), (12, "z".into()), (13, "in the log".into())]);
+    assert_eq!(rowids(&snapshot, &append).first(), Some(&(1, 10)));
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn databases_of_every_version_open() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    if let Ok(version) = std::env::var("SHEAF_WRITE_GOLDEN") {
+        build(&golden.join(version));
+    }
+    let mut versions = 0;
+    for entry in std::fs::read_dir(&golden).unwrap() {
+        let work = tempfile::tempdir().unwrap();
+        copy(&entry.unwrap().path(), &work.path().join("db"));
+        check(&work.path().join("db"));
+        versions += 1;
+    }
+    assert!(versions >= 1);
+}
