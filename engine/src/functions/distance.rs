@@ -199,6 +199,7 @@ impl ScalarUDFImpl for Distance {
         let result = match (side(left, r)?, side(right, l)?) {
             (Side::Constant(Some(left)), Side::Constant(Some(right))) => {
                 let distance = sign * self.metric.distance(&left, &right);
+                let distance = if distance.is_nan() { f64::NAN } else { distance };
                 return Ok(ColumnarValue::Scalar(ScalarValue::Float64(Some(distance))));
             }
             (Side::Constant(_), Side::Constant(_)) => {
@@ -216,7 +217,8 @@ impl ScalarUDFImpl for Distance {
             (Side::Column(left), Side::Column(right)) => distances(self.metric, &left, &right),
         };
         let result: Float64Array = result.map_err(|e| DataFusionError::External(Box::new(e)))?;
-        let result = if self.negated { result.unary::<_, Float64Type>(|d| -d) } else { result };
+        // The one NaN that sorts behind every number: the processor's own is negative.
+        let result: Float64Array = result.unary(|d| if d.is_nan() { f64::NAN } else { sign * d });
         Ok(ColumnarValue::Array(Arc::new(result)))
     }
 }

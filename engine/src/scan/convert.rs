@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::new_empty_array;
+use datafusion::arrow::array::{Scalar, new_empty_array, new_null_array};
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
@@ -28,6 +28,8 @@ pub(super) fn exact(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Pre
     if let Some(literal) = expr.downcast_ref::<Literal>() {
         return match literal.value() {
             ScalarValue::Boolean(Some(value)) => Some(Predicate::Literal(*value)),
+            // NULL: true nowhere and false nowhere, like this one and its negation.
+            ScalarValue::Boolean(None) | ScalarValue::Null => null(schema),
             _ => None,
         };
     }
@@ -50,6 +52,13 @@ pub(super) fn exact(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Pre
         return exact_like(like, schema);
     }
     None
+}
+
+/// A predicate that is NULL for every row: a comparison with NULL.
+fn null(schema: &Schema) -> Option<Predicate> {
+    let column = schema.fields().iter().position(|field| !field.data_type().is_nested())?;
+    let value = new_null_array(schema.field(column).data_type(), 1);
+    Some(Predicate::Compare { column, op: CompareOp::Eq, value: Scalar::new(value) })
 }
 
 /// The strongest predicate we can say that is true wherever `expr` is; `None` when

@@ -9,7 +9,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use crate::error::Result;
 use crate::functions;
 use crate::sql::{
-    CATALOG, CheckedIntegers, FunctionRelations, SheafTypes, UuidCasts, UuidLiterals,
+    CATALOG, CheckedIntegers, FloatsWin, FunctionRelations, SheafTypes, UuidCasts, UuidLiterals,
 };
 
 /// The schema that unqualified names are looked up and created in.
@@ -36,6 +36,7 @@ pub(crate) fn initial_state() -> Result<SessionState> {
     functions::register(&mut state)?;
     state.register_expr_planner(Arc::new(UuidLiterals))?;
     state.register_function_rewrite(Arc::new(UuidCasts))?;
+    state.register_function_rewrite(Arc::new(FloatsWin))?;
     state.register_relation_planner(Arc::new(FunctionRelations))?;
     state.add_analyzer_rule(Arc::new(CheckedIntegers));
     Ok(state)
