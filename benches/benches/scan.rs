@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
-use datafusion::datasource::file_format::format_as_file_type;
+use datafusion::datasource::file_format::{FileFormatFactory, format_as_file_type};
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
@@ -16,7 +16,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use sheaf_benches::{Failure, flights, report, timed};
 use sheafdb::{Database, Session};
 use tokio::runtime::Runtime;
-use vortex_datafusion::{VortexFormat, VortexFormatFactory};
+use vortex_datafusion::VortexFormatFactory;
 
 const QUERIES: &[(&str, &str)] = &[
     ("count", "SELECT count(*) FROM f"),
@@ -114,7 +114,7 @@ async fn write_bare(
             .build()?;
         context.execute_logical_plan(plan).await?.collect().await?;
     }
-    let format = Arc::new(VortexFormat::new(Default::default()));
+    let format = VortexFormatFactory::new().default();
     let options = ListingOptions::new(format).with_file_extension("vortex");
     let url = ListingTableUrl::parse(format!("{}/", folder.display()))?;
     let config = ListingTableConfig::new(url)
@@ -142,13 +142,21 @@ async fn load(database: &Database, batches: &[RecordBatch]) -> Result<(), Failur
     Ok(())
 }
 
+/// The values of an answer as text. Not the names: engines call `sum(x)` differently.
+fn values(batches: &[RecordBatch]) -> Result<String, Failure> {
+    let table = arrow::util::pretty::pretty_format_batches(batches)?.to_string();
+    let rows = table.lines().filter(|line| line.starts_with('|')).skip(1);
+    let cells = |row: &str| row.split('|').map(str::trim).collect::<Vec<_>>().join(",");
+    Ok(rows.map(cells).collect::<Vec<_>>().join("\n"))
+}
+
 async fn ask_bare(context: &SessionContext, sql: &str) -> Result<String, Failure> {
     let batches = context.sql(sql).await?.collect().await?;
-    Ok(arrow::util::pretty::pretty_format_batches(&batches)?.to_string())
+    values(&batches)
 }
 
 fn ask(session: &Session, sql: &str) -> Result<String, Failure> {
     let output = session.query_blocking(sql, Vec::new())?;
     let batches = session.block_on(output.collect())??;
-    Ok(arrow::util::pretty::pretty_format_batches(&batches)?.to_string())
+    values(&batches)
 }
