@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, new_null_array,
 };
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{DataFusionError, ScalarValue, internal_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::Placeholder;

@@ -76,7 +76,7 @@ fn widen(operands: &mut [&mut Expr], schema: &DFSchema) -> bool {
     let mut changed = false;
     for (operand, data_type) in operands.iter_mut().zip(types) {
         if data_type.is_some_and(|t| t.is_decimal()) {
-            let decimal = std::mem::replace(*operand, Expr::default());
+            let decimal = std::mem::take(*operand);
             **operand = cast(decimal, DataType::Float64);
             changed = true;
         }
