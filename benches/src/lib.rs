@@ -1,5 +1,9 @@
 //! What the benchmarks share: real data at a chosen size, timing, tables.
 
+/// The allocator of the `sheaf` binary, for every engine of a benchmark.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Float64Type};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Float32Type, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::assign_text;
@@ -19,7 +19,7 @@ const QUIET: CastOptions<'static> =
 pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<ArrayRef> {
     let from = values.data_type();
     if from == to {
-        return Ok(Arc::clone(values));
+        return Ok(one_nan(values));
     }
     match from {
         DataType::Null => return nulls(to, values.len()),
@@ -50,7 +50,23 @@ pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<A
     if cast.logical_null_count() > values.logical_null_count() {
         return Err(first_lost(values, &cast, column, to));
     }
-    Ok(cast)
+    Ok(one_nan(&cast))
+}
+
+/// Every NaN as the same bits: those that arithmetic makes may have a sign, and would
+/// be a group and a key of their own.
+fn one_nan(values: &ArrayRef) -> ArrayRef {
+    if let Some(floats) = values.as_primitive_opt::<Float64Type>()
+        && floats.values().iter().any(|v| v.is_nan() && v.to_bits() != f64::NAN.to_bits())
+    {
+        return Arc::new(floats.unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v }));
+    }
+    if let Some(floats) = values.as_primitive_opt::<Float32Type>()
+        && floats.values().iter().any(|v| v.is_nan() && v.to_bits() != f32::NAN.to_bits())
+    {
+        return Arc::new(floats.unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v }));
+    }
+    Arc::clone(values)
 }
 
 /// Types whose values PostgreSQL assigns to each other without a CAST.
@@ -204,7 +220,7 @@ mod tests {
     use arrow::array::{
         BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray,
     };
-    use arrow::datatypes::{Field, Float32Type, Int32Type};
+    use arrow::datatypes::{Field, Int32Type};
 
     use super::*;
 
@@ -241,6 +257,17 @@ mod tests {
             error(Arc::new(Float64Array::from(vec![f64::NAN])), DataType::Int32).kind,
             ErrorKind::OutOfRange
         );
+    }
+
+    #[test]
+    fn there_is_one_nan() {
+        let values: ArrayRef = Arc::new(Float64Array::from(vec![-f64::NAN, 1.0]));
+        for to in [DataType::Float64, DataType::Float32] {
+            let wide =
+                cast_with_options(&assign(&values, "c", &to).unwrap(), &DataType::Float64, &QUIET);
+            let first = wide.unwrap().as_primitive::<Float64Type>().value(0);
+            assert!(first.is_nan() && first.is_sign_positive());
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use sheaf_core::catalog::TableDef;
 use sheaf_core::{OnConflict, Write};
 
 use super::sink::Sink;
-use super::source::{fill_defaults, named_columns, places};
+use super::source::{fill_defaults, named_columns, places, quote_numbers};
 use super::{returning, rows, upsert};
 use crate::error::{Error, Result};
 use crate::session::{Context, Output};
@@ -133,6 +133,7 @@ fn source(clauses: &Clauses<'_>) -> Result<Query> {
         Some(query) => {
             let mut query = query.clone();
             fill_defaults(&clauses.table, &clauses.columns, &mut query)?;
+            quote_numbers(&clauses.table, &clauses.columns, &mut query);
             Ok(query)
         }
         None => Ok(select(vec![], vec![], None)),

@@ -1,7 +1,10 @@
 //! Where inserted rows come from: which columns are named, and the query with each
 //! DEFAULT in its place.
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Query, SetExpr, Value};
+use arrow::datatypes::DataType;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, Query, SetExpr, UnaryOperator, Value,
+};
 use sheaf_core::catalog::{ColumnDef, TableDef};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -91,6 +94,52 @@ pub(super) fn fill_defaults(table: &TableDef, columns: &[usize], query: &mut Que
         }
     }
     Ok(())
+}
+
+/// Where some rows of `VALUES` give a column quoted text and others a number, quotes
+/// the numbers too: the query would find one type for all of them, which may be
+/// narrower than the column's, and only assignment knows the column's.
+pub(super) fn quote_numbers(table: &TableDef, columns: &[usize], query: &mut Query) {
+    let SetExpr::Values(values) = query.body.as_mut() else { return };
+    let defs: Vec<&ColumnDef> = table.live_columns().collect();
+    for (place, index) in columns.iter().enumerate() {
+        let Some(data_type) = defs.get(*index).map(|def| &def.data_type) else { continue };
+        if !data_type.is_numeric() && *data_type != DataType::Utf8View {
+            continue;
+        }
+        let cells = values.rows.iter().filter_map(|row| row.get(place));
+        if !cells.clone().any(is_quoted) || cells.clone().all(is_quoted) {
+            continue;
+        }
+        for row in &mut values.rows {
+            let rows: &mut Vec<Expr> = row;
+            let Some(cell) = rows.get_mut(place) else { continue };
+            // A fraction is rounded for a whole number; its text would be refused.
+            if let Some(number) = number(cell)
+                && !(data_type.is_integer() && number.contains(['.', 'e', 'E']))
+            {
+                *cell = Expr::value(Value::SingleQuotedString(number));
+            }
+        }
+    }
+}
+
+fn is_quoted(expression: &Expr) -> bool {
+    matches!(expression, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+/// The text of a number, perhaps with a sign.
+fn number(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Some(digits.clone()),
+            _ => None,
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => number(expr)
+            .filter(|digits| !digits.starts_with('-'))
+            .map(|digits| format!("-{digits}")),
+        _ => None,
+    }
 }
 
 /// The word DEFAULT by itself.

@@ -95,7 +95,7 @@ impl Assignments {
     }
 
     /// Whether a column of the key gets a new value.
-    fn change_key(&self, table: &TableDef) -> bool {
+    pub fn change_key(&self, table: &TableDef) -> bool {
         table.key_indices().iter().any(|index| self.columns.contains(index))
     }
 

@@ -179,7 +179,13 @@ async fn do_update(
     }
     writes.extend(write_changed(table, &assignments, changed)?);
     if !writes.is_empty() {
-        context.commit(writes).map_err(raced)?;
+        // A new key that is taken is no race: to run again would not help.
+        let commit = context.commit(writes);
+        if assignments.change_key(table) {
+            commit?;
+        } else {
+            commit.map_err(raced)?;
+        }
     }
     Ok(Written { count: after.num_rows() as u64, rows: after })
 }

@@ -233,14 +233,13 @@ fn exact_in_list(list: &InListExpr, schema: &Schema) -> Option<Predicate> {
         let item = literal(item)?;
         if item.is_null() {
             has_null = true;
-        } else if let Some((minus, plus)) = zeros(item).filter(|_| item.data_type() == *own) {
-            values.extend([minus, plus]);
-        } else if item.data_type() == *own {
-            values.push(item.clone());
-        } else if !lossless(own, &item.data_type()) {
+        } else if item.data_type() != *own && !lossless(own, &item.data_type()) {
             return None;
         } else if let Some(value) = value_as(item, own) {
-            values.push(value);
+            match zeros(&value) {
+                Some((minus, plus)) => values.extend([minus, plus]),
+                None => values.push(value),
+            }
         }
         // What the column's type cannot hold is equal to none of its values.
     }

@@ -1,8 +1,10 @@
 //! Prepared statements: by handle from Rust, by name from SQL.
 
+use std::ops::ControlFlow;
+
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, ValueWithSpan, visit_expressions};
 
 use super::{Output, Session};
 use crate::database::on_query_threads;
@@ -40,14 +42,11 @@ pub(super) struct Named {
 impl Named {
     /// The values of EXECUTE as the declared types.
     pub fn parameters(&self, name: &str, values: Vec<ScalarValue>) -> Result<Vec<ScalarValue>> {
-        if !self.types.is_empty() && self.types.len() != values.len() {
+        let expected = self.types.len().max(highest_parameter(&self.statement));
+        if expected != values.len() {
             return Err(Error::new(
                 ErrorKind::InvalidStatement,
-                format!(
-                    "'{name}' takes {} parameters, {} are given",
-                    self.types.len(),
-                    values.len()
-                ),
+                format!("'{name}' takes {expected} parameters, {} are given", values.len()),
             ));
         }
         let mut values = values;
@@ -65,4 +64,18 @@ impl Named {
         }
         Ok(values)
     }
+}
+
+/// The largest n of `$n` in a statement; 0 without parameters.
+fn highest_parameter(statement: &Statement) -> usize {
+    let mut highest = 0;
+    let _ = visit_expressions(statement, |expression| {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expression
+            && let Some(n) = name.strip_prefix('$').and_then(|n| n.parse().ok())
+        {
+            highest = highest.max(n);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    highest
 }
