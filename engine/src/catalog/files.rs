@@ -85,10 +85,11 @@ impl PartitionStream for CsvFile {
             batch_rows: context.session_config().batch_size().max(1),
             ..ReadOptions::default()
         };
-        let batches: external::Batches = match external::open(&self.path, &options) {
-            Ok(file) => file.read(),
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        };
+        let batches: external::Batches =
+            match external::open(&self.path, &options).and_then(|file| file.read(None)) {
+                Ok(batches) => batches,
+                Err(error) => Box::new(std::iter::once(Err(error))),
+            };
         let batches = batches.map(|batch| batch.map_err(|error| Error::from(error).into()));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(batches)))
     }

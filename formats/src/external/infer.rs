@@ -112,6 +112,18 @@ fn has_zone(value: &str) -> bool {
     value.get(11..).is_some_and(|time| time.contains(['Z', 'z', '+', '-']))
 }
 
+/// A type that holds the values of both.
+pub(super) fn wider(a: &DataType, b: &DataType) -> DataType {
+    use DataType::{Float64, Int64, Null, Utf8View};
+    match (a, b) {
+        (a, b) if a == b => a.clone(),
+        (Null, other) | (other, Null) => other.clone(),
+        (a, b) if a.is_integer() && b.is_integer() => Int64,
+        (a, b) if a.is_numeric() && b.is_numeric() => Float64,
+        _ => Utf8View,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,31 +2,36 @@
 //!
 //! The `ARROW:schema` key is ignored: it is bytes from outside that would choose
 //! types, and Arrow's reader of it panics on some. Decoding is fenced by
-//! `catch_unwind`, as checksums in Parquet are optional.
+//! `catch_unwind`, as checksums in Parquet are optional. A row group is a piece.
 
-use std::fs::File;
+use std::any::Any;
+use std::io::{self, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::reader::{ChunkReader, Length};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use bytes::Bytes;
 
-use super::{Batches, ExternalFile, ReadOptions, io_error, name_of};
+use super::ordered::{Emit, Piece, Pieces};
+use super::reader::{FileReader, Findings};
+use super::{ReadOptions, Source};
 use crate::{Error, Result};
 
-pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<ExternalFile> {
-    let name = name_of(path);
-    let file = File::open(path).map_err(io_error(path))?;
+pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box<dyn FileReader>> {
+    let name = source.name().to_owned();
+    let chunks = Chunks(source);
     let metadata = guarded(&name, || {
         let skip = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let found =
-            ArrowReaderMetadata::load(&file, skip.clone()).map_err(|e| malformed(&name, e))?;
+            ArrowReaderMetadata::load(&chunks, skip.clone()).map_err(|e| malformed(&name, e))?;
         // Text and binary are read as views; what the crate cannot read so stays.
         let viewed = Arc::new(Schema::new(views(found.schema().fields())));
         let viewed =
@@ -34,101 +39,173 @@ pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<ExternalFile> {
         Ok(viewed.unwrap_or(found))
     })?;
     let found = metadata.schema().clone();
-    let plan = match &options.schema {
-        None => Plan { schema: Arc::new(Schema::new(found.fields().clone())), columns: None },
-        Some(schema) => Plan::by_name(&name, &found, schema)?,
-    };
-    let schema = plan.schema.clone();
-    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-        .with_batch_size(options.batch_rows);
-    if let Some(columns) = &plan.columns {
-        let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-        builder = builder.with_projection(mask);
-    }
-    let mut reader = guarded(&name, || builder.build().map_err(|e| malformed(&name, e)))?;
-    let mut failed = false;
-    let batches: Batches = Box::new(std::iter::from_fn(move || {
-        if failed {
-            return None;
+    let (schema, places) = match &options.schema {
+        None => {
+            let places = (0..found.fields().len()).collect();
+            (Arc::new(Schema::new(found.fields().clone())), places)
         }
-        let next = guarded(&name, || {
-            let batch = reader.next().transpose().map_err(|e| malformed(&name, e))?;
-            batch.map(|batch| plan.arrange(&name, &batch)).transpose()
-        });
-        failed = next.is_err();
-        next.transpose()
-    }));
-    Ok(ExternalFile { schema, batches })
+        Some(schema) => (Arc::clone(schema), by_name(&name, &found, schema)?),
+    };
+    Ok(Box::new(Reader { name, chunks, metadata, schema, places, batch_rows: options.batch_rows }))
+}
+
+struct Reader {
+    name: String,
+    chunks: Chunks,
+    metadata: ArrowReaderMetadata,
+    schema: SchemaRef,
+    /// Index in the file of each column of the schema.
+    places: Vec<usize>,
+    batch_rows: usize,
+}
+
+impl FileReader for Reader {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn findings(&self) -> Findings {
+        let file = self.metadata.metadata().file_metadata();
+        let mut findings = vec![
+            ("rows", file.num_rows().to_string()),
+            ("row groups", self.metadata.metadata().num_row_groups().to_string()),
+        ];
+        findings.extend(file.created_by().map(|writer| ("written by", writer.to_owned())));
+        findings
+    }
+
+    fn pieces(self: Box<Self>, columns: &[usize]) -> Result<Box<dyn Pieces>> {
+        let groups = self.metadata.metadata().num_row_groups();
+        let plan = Plan {
+            name: self.name,
+            fields: columns.iter().map(|&index| Arc::clone(&self.schema.fields()[index])).collect(),
+            places: columns.iter().map(|&index| self.places[index]).collect(),
+            chunks: self.chunks,
+            metadata: self.metadata,
+            batch_rows: self.batch_rows,
+        };
+        Ok(Box::new(RowGroups { plan: Arc::new(plan), next: 0, groups }))
+    }
+}
+
+struct RowGroups {
+    plan: Arc<Plan>,
+    next: usize,
+    groups: usize,
+}
+
+impl Pieces for RowGroups {
+    fn next_piece(&mut self) -> Result<Option<Piece>> {
+        if self.next == self.groups {
+            return Ok(None);
+        }
+        let (plan, group) = (Arc::clone(&self.plan), self.next);
+        self.next += 1;
+        Ok(Some(Box::new(move |emit| plan.read(group, emit))))
+    }
 }
 
 /// Which columns are read, and what they become.
 struct Plan {
-    schema: SchemaRef,
-    /// Index in the file of each column of the schema; `None` for all as they are.
-    columns: Option<Vec<usize>>,
+    name: String,
+    chunks: Chunks,
+    metadata: ArrowReaderMetadata,
+    /// The columns of batches.
+    fields: Fields,
+    /// Index in the file of each of them.
+    places: Vec<usize>,
+    batch_rows: usize,
 }
 
 impl Plan {
-    fn by_name(name: &str, found: &SchemaRef, wanted: &SchemaRef) -> Result<Self> {
-        let columns = wanted
-            .fields()
-            .iter()
-            .map(|field| {
-                let refuse = |what: String| Error::Malformed {
-                    file: name.to_owned(),
-                    line: None,
-                    column: Some(field.name().clone()),
-                    what,
-                };
-                let index = found.index_of(field.name()).map_err(|_| {
-                    let names: Vec<_> =
-                        found.fields().iter().map(|field| field.name().as_str()).collect();
-                    refuse(format!("the file has no such column, only {}", names.join(", ")))
-                })?;
-                let data_type = found.field(index).data_type();
-                if data_type != field.data_type() && !can_cast_types(data_type, field.data_type()) {
-                    return Err(refuse(format!("{data_type} cannot become {}", field.data_type())));
+    fn read(&self, group: usize, emit: Emit<'_>) -> Result<()> {
+        let mut reader = guarded(&self.name, || {
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                self.chunks.clone(),
+                self.metadata.clone(),
+            );
+            let mask = ProjectionMask::roots(builder.parquet_schema(), self.places.iter().copied());
+            builder
+                .with_batch_size(self.batch_rows)
+                .with_projection(mask)
+                .with_row_groups(vec![group])
+                .build()
+                .map_err(|e| malformed(&self.name, e))
+        })?;
+        loop {
+            let batch = guarded(&self.name, || {
+                let batch = reader.next().transpose().map_err(|e| malformed(&self.name, e))?;
+                batch.map(|batch| self.arrange(&batch)).transpose()
+            })?;
+            match batch {
+                Some(batch) => {
+                    if !emit(batch) {
+                        return Ok(());
+                    }
                 }
-                Ok(index)
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { schema: wanted.clone(), columns: Some(columns) })
+                None => return Ok(()),
+            }
+        }
     }
 
-    fn arrange(&self, name: &str, batch: &RecordBatch) -> Result<RecordBatch> {
-        let arrays = match &self.columns {
-            None => batch.columns().to_vec(),
-            Some(columns) => {
-                let mut read = columns.clone();
-                read.sort_unstable();
-                read.dedup();
-                columns
-                    .iter()
-                    .zip(self.schema.fields())
-                    .map(|(column, field)| {
-                        let position = read.partition_point(|other| other < column);
-                        convert(name, batch.column(position), field)
-                    })
-                    .collect::<Result<_>>()?
-            }
-        };
+    /// The reader gives each column once, in the order of the file.
+    fn arrange(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let mut read = self.places.clone();
+        read.sort_unstable();
+        read.dedup();
+        let arrays = self
+            .places
+            .iter()
+            .zip(&self.fields)
+            .map(|(place, field)| {
+                let position = read.partition_point(|other| other < place);
+                convert(&self.name, batch.column(position), field)
+            })
+            .collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
-            .map_err(|e| malformed(name, e))
+        let schema = Arc::new(Schema::new(self.fields.clone()));
+        RecordBatch::try_new_with_options(schema, arrays, &options)
+            .map_err(|e| malformed(&self.name, e))
     }
 }
 
+/// Index in the file of each wanted column.
+fn by_name(name: &str, found: &SchemaRef, wanted: &SchemaRef) -> Result<Vec<usize>> {
+    wanted
+        .fields()
+        .iter()
+        .map(|field| {
+            let refuse = |what: String| in_column(name, field, what);
+            let exact = found.index_of(field.name()).ok();
+            let alike =
+                || found.fields().iter().position(|f| f.name().eq_ignore_ascii_case(field.name()));
+            let index = exact.or_else(alike).ok_or_else(|| {
+                let names: Vec<_> =
+                    found.fields().iter().map(|field| field.name().as_str()).collect();
+                refuse(format!("the file has no such column, only {}", names.join(", ")))
+            })?;
+            let data_type = found.field(index).data_type();
+            if data_type != field.data_type() && !can_cast_types(data_type, field.data_type()) {
+                return Err(refuse(format!("{data_type} cannot become {}", field.data_type())));
+            }
+            Ok(index)
+        })
+        .collect()
+}
+
 fn convert(name: &str, array: &ArrayRef, field: &FieldRef) -> Result<ArrayRef> {
-    if array.data_type() == field.data_type() {
-        return Ok(array.clone());
+    let array = match array.data_type() == field.data_type() {
+        true => Arc::clone(array),
+        false => {
+            let options = CastOptions { safe: false, ..CastOptions::default() };
+            cast_with_options(array, field.data_type(), &options)
+                .map_err(|e| in_column(name, field, e.to_string()))?
+        }
+    };
+    if !field.is_nullable() && array.logical_null_count() > 0 {
+        return Err(in_column(name, field, "a value is NULL and the column must have one"));
     }
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(array, field.data_type(), &options).map_err(|e| Error::Malformed {
-        file: name.to_owned(),
-        line: None,
-        column: Some(field.name().clone()),
-        what: e.to_string(),
-    })
+    Ok(array)
 }
 
 fn views(fields: &Fields) -> Fields {
@@ -145,11 +222,66 @@ fn views(fields: &Fields) -> Fields {
         .collect()
 }
 
+/// A source as the Parquet crate reads it.
+#[derive(Clone)]
+struct Chunks(Arc<dyn Source>);
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.0.size()
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = BufReader<Range>;
+
+    fn get_read(&self, start: u64) -> ::parquet::errors::Result<Self::T> {
+        let range = Range { source: Arc::clone(&self.0), at: start };
+        Ok(BufReader::with_capacity(128 << 10, range))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ::parquet::errors::Result<Bytes> {
+        // The length is what the file claims.
+        if start.checked_add(length as u64).is_none_or(|end| end > self.0.size()) {
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes at {start} are beyond the end of the file"
+            )));
+        }
+        Ok(self.0.read_at(start, length)?)
+    }
+}
+
+/// A source from some position on.
+struct Range {
+    source: Arc<dyn Source>,
+    at: u64,
+}
+
+impl Read for Range {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = self.source.size().saturating_sub(self.at);
+        let len = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        out[..len].copy_from_slice(&self.source.read_at(self.at, len)?);
+        self.at += len as u64;
+        Ok(len)
+    }
+}
+
 fn guarded<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(malformed(name, "the Parquet file is damaged: it does not decode")))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_: Box<dyn Any + Send>| {
+        Err(malformed(name, "the Parquet file is damaged: it does not decode"))
+    })
 }
 
 fn malformed(name: &str, what: impl ToString) -> Error {
     Error::Malformed { file: name.to_owned(), line: None, column: None, what: what.to_string() }
+}
+
+fn in_column(name: &str, field: &Field, what: impl Into<String>) -> Error {
+    Error::Malformed {
+        file: name.to_owned(),
+        line: None,
+        column: Some(field.name().clone()),
+        what: what.into(),
+    }
 }

@@ -7,7 +7,7 @@ use arrow::array::*;
 use arrow::compute::concat_batches;
 use arrow::datatypes::*;
 use proptest::prelude::*;
-use sheaf_formats::external::{self, ReadOptions};
+use sheaf_formats::external::{self, CsvOptions, ReadOptions};
 use sheaf_formats::{Error, Result};
 
 fn read(content: impl AsRef<[u8]>, options: &ReadOptions) -> Result<RecordBatch> {
@@ -15,7 +15,7 @@ fn read(content: impl AsRef<[u8]>, options: &ReadOptions) -> Result<RecordBatch>
     file.write_all(content.as_ref()).unwrap();
     let file = external::open(file.path(), options)?;
     let schema = file.schema().clone();
-    let batches = file.read().collect::<Result<Vec<_>>>()?;
+    let batches = file.read(None)?.collect::<Result<Vec<_>>>()?;
     Ok(concat_batches(&schema, &batches)?)
 }
 
@@ -68,10 +68,13 @@ fn dialects() {
     let no_last_end = guessed("a\n1\n2");
     assert_eq!(no_last_end.num_rows(), 2);
     let options = ReadOptions {
-        header: Some(false),
-        delimiter: Some(b'|'),
-        quote: Some(b'\''),
-        null: Some("\\N".to_owned()),
+        csv: CsvOptions {
+            header: Some(false),
+            delimiter: Some(b'|'),
+            quote: Some(b'\''),
+            nulls: Some(vec!["\\N".to_owned()]),
+            ..CsvOptions::default()
+        },
         ..ReadOptions::default()
     };
     let batch = read("'a|b'|\\N\nc|\n", &options).unwrap();
@@ -88,8 +91,13 @@ fn a_schema_is_matched_by_header_or_place() {
     assert_eq!(by_name.column(1).as_string::<i32>().value(0), "q");
     let by_place = read("7,q\n", &with_schema(fields())).unwrap();
     assert_eq!(by_place.num_rows(), 1);
-    let missing = read("a\nq\n", &ReadOptions { header: Some(true), ..with_schema(fields()) });
+    let missing = read("a\nq\n", &with_header(fields()));
     assert!(missing.unwrap_err().to_string().contains("column 'b'"));
+}
+
+fn with_header(fields: Vec<Field>) -> ReadOptions {
+    let csv = CsvOptions { header: Some(true), ..CsvOptions::default() };
+    ReadOptions { csv, ..with_schema(fields) }
 }
 
 fn failure(
@@ -162,7 +170,8 @@ fn batches_have_the_asked_size() {
     let options = ReadOptions { batch_rows: 10, ..ReadOptions::default() };
     let sizes: Vec<usize> = external::open(file.path(), &options)
         .unwrap()
-        .read()
+        .read(None)
+        .unwrap()
         .map(|batch| batch.unwrap().num_rows())
         .collect();
     assert_eq!(sizes, [10, 10, 5]);
@@ -189,7 +198,10 @@ proptest! {
             Field::new("text", DataType::Utf8View, true),
             Field::new("number", DataType::Int64, true),
         ]);
-        let options = ReadOptions { delimiter: Some(b','), ..options };
+        let options = ReadOptions {
+            csv: CsvOptions { delimiter: Some(b','), ..CsvOptions::default() },
+            ..options
+        };
         let batch = read(writer.into_inner().unwrap(), &options).unwrap();
         let texts: Vec<_> = batch.column(0).as_string_view().iter().flatten().collect();
         let expected: Vec<_> = rows.iter().map(|(text, _)| text.as_str()).collect();

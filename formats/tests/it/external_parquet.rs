@@ -45,7 +45,7 @@ fn written() -> (tempfile::TempDir, PathBuf) {
 fn read(path: &std::path::Path, options: &ReadOptions) -> Result<RecordBatch> {
     let file = external::open(path, options)?;
     let schema = file.schema().clone();
-    let batches = file.read().collect::<Result<Vec<_>>>()?;
+    let batches = file.read(None)?.collect::<Result<Vec<_>>>()?;
     Ok(concat_batches(&schema, &batches)?)
 }
 

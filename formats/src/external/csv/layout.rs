@@ -69,7 +69,7 @@ impl Layout {
             let named = |field: &Arc<Field>| {
                 texts.iter().any(|text| text.trim().eq_ignore_ascii_case(field.name()))
             };
-            let header = options.header.unwrap_or_else(|| schema.fields().iter().any(named));
+            let header = options.csv.header.unwrap_or_else(|| schema.fields().iter().any(named));
             return Self::of_schema(name, schema, header.then_some(&texts), width);
         }
         let mut guesses = vec![ColumnGuess::default(); width];
@@ -78,7 +78,7 @@ impl Layout {
                 see(guess, field, null);
             }
         }
-        let header = match options.header {
+        let header = match options.csv.header {
             Some(header) => header,
             None if records.len() == 1 => texts.iter().all(|text| {
                 let mut guess = ColumnGuess::default();

@@ -19,7 +19,9 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use csv::ByteRecord;
 
-use super::{ExternalFile, ReadOptions, io_error, name_of, sniff};
+use super::ordered::{Piece, Pieces};
+use super::reader::FileReader;
+use super::{ReadOptions, Source, io_error, sniff};
 use crate::{Error, Result};
 
 mod budget;
@@ -35,11 +37,13 @@ const SAMPLE_LEN: u64 = 4 << 20;
 /// Text gathered before a batch ends early.
 const BATCH_LEN_MAX: usize = 64 << 20;
 
-pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<ExternalFile> {
-    let mut file = File::open(path).map_err(io_error(path))?;
+pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box<dyn FileReader>> {
+    let path = Path::new(source.name());
+    let name = source.name().to_owned();
+    let io_error = io_error(source.name());
+    let mut file = File::open(path).map_err(&io_error)?;
     let mut sample = Vec::new();
-    (&mut file).take(SAMPLE_LEN).read_to_end(&mut sample).map_err(io_error(path))?;
-    let name = name_of(path);
+    (&mut file).take(SAMPLE_LEN).read_to_end(&mut sample).map_err(&io_error)?;
     let refuse = |what: &str| malformed(&name, None, None, what);
     if sample.starts_with(&[0xff, 0xfe]) || sample.starts_with(&[0xfe, 0xff]) {
         return Err(refuse("the file is UTF-16: convert it to UTF-8"));
@@ -48,9 +52,9 @@ pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<ExternalFile> {
     sample.drain(..mark_len);
     let whole = (sample.len() as u64) < SAMPLE_LEN - mark_len as u64;
 
-    let quote = options.quote.unwrap_or(b'"');
+    let quote = options.csv.quote.unwrap_or(b'"');
     let is_tsv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("tsv"));
-    let delimiter = match options.delimiter {
+    let delimiter = match options.csv.delimiter {
         Some(delimiter) => delimiter,
         None if is_tsv => b'\t',
         None => sniff::delimiter(&sample, quote),
@@ -60,7 +64,7 @@ pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<ExternalFile> {
             "the delimiter must differ from quote and line ends".to_owned(),
         ));
     }
-    let null = options.null.clone().unwrap_or_default();
+    let null = options.csv.nulls.clone().unwrap_or_default().into_iter().next().unwrap_or_default();
     let layout = Layout::find(&name, &sample, whole, delimiter, quote, &null, options)?;
 
     let budget = Arc::new(AtomicU64::new(0));
@@ -68,8 +72,7 @@ pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<ExternalFile> {
         input: BufReader::with_capacity(256 * 1024, Cursor::new(sample).chain(file)),
         used: budget.clone(),
     };
-    let schema = layout.schema.clone();
-    let mut reader = Reader {
+    Ok(Box::new(Reader {
         path: path.to_owned(),
         name,
         mark_len: mark_len as u64,
@@ -82,9 +85,34 @@ pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<ExternalFile> {
         null,
         batch_rows: options.batch_rows,
         done: false,
-    };
-    let batches = Box::new(std::iter::from_fn(move || reader.next_batch().transpose()));
-    Ok(ExternalFile { schema, batches })
+    }))
+}
+
+impl FileReader for Reader {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn pieces(self: Box<Self>, columns: &[usize]) -> Result<Box<dyn Pieces>> {
+        Ok(Box::new(Whole(Some((*self, columns.to_vec())))))
+    }
+}
+
+/// The whole file as one piece.
+struct Whole(Option<(Reader, Vec<usize>)>);
+
+impl Pieces for Whole {
+    fn next_piece(&mut self) -> Result<Option<Piece>> {
+        let Some((mut reader, columns)) = self.0.take() else { return Ok(None) };
+        Ok(Some(Box::new(move |emit| {
+            while let Some(batch) = reader.next_batch()? {
+                if !emit(batch.project(&columns)?) {
+                    break;
+                }
+            }
+            Ok(())
+        })))
+    }
 }
 
 struct Reader {
