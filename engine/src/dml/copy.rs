@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::sql::sqlparser::ast::{CopyOption, CopySource, CopyTarget, Statement};
+use datafusion::sql::sqlparser::ast::{CopySource, CopyTarget};
 use sheaf_core::catalog::{ColumnDef, TableDef};
 use sheaf_formats::external::{self, Format, ReadOptions};
 
@@ -13,25 +13,21 @@ use super::sink::Sink;
 use super::source::{named_idents, places};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
-use crate::sql::{fold, ident_position, position_of};
+use crate::sql::{Copy, CopyOptions, position_of};
 
-pub(super) async fn run(context: &Context, statement: &Statement) -> Result<Output> {
-    let Statement::Copy { source, to, target, options, legacy_options, values: _ } = statement
-    else {
-        return Err(Error::new(ErrorKind::Internal, "COPY is expected here"));
-    };
-    let (CopySource::Table { table_name, columns }, false) = (source, to) else {
-        return Err(Error::not_supported("COPY … TO"));
+/// The options that it takes.
+const OPTIONS: [&str; 6] = ["format", "header", "delimiter", "quote", "null", "encoding"];
+
+pub(super) async fn run(context: &Context, copy: &Copy) -> Result<Output> {
+    let Copy { source, to: _, target, options } = copy;
+    let CopySource::Table { table_name, columns } = source else {
+        return Err(Error::new(ErrorKind::Internal, "COPY FROM has a table"));
     };
     let CopyTarget::File { filename } = target else {
         return Err(
             Error::not_supported(format!("COPY FROM {target}")).hint("name a file in quotes")
         );
     };
-    if let Some(option) = legacy_options.first() {
-        return Err(Error::not_supported(format!("the COPY option {option}"))
-            .hint("write the options in parentheses, as in (FORMAT csv, HEADER true)"));
-    }
     let table = context.table(table_name)?;
     let columns =
         named_idents(&table, columns).map_err(|error| error.at(position_of(table_name)))?;
@@ -40,7 +36,7 @@ pub(super) async fn run(context: &Context, statement: &Statement) -> Result<Outp
     let places = places(&table, &columns, true, columns.len())?;
     let file = crate::session::blocking(|| external::open(Path::new(filename), &read))?;
     let mut sink = Sink::new(context, Arc::clone(&table));
-    for batch in file.read() {
+    for batch in file.read(None)? {
         sink.push(rows::shape(context, &table, &batch?, &places)?)?;
         // Other statements share these threads.
         tokio::task::yield_now().await;
@@ -58,7 +54,7 @@ fn file_schema(
 ) -> Result<Schema> {
     let format = match options.format {
         Some(format) => format,
-        None => Format::of_path(path)?,
+        None => Format::of_name(&path.to_string_lossy())?,
     };
     let defs: Vec<&ColumnDef> = table.live_columns().collect();
     let fields: Vec<Field> = columns
@@ -86,43 +82,36 @@ fn is_parsed(data_type: &DataType) -> bool {
     ) || data_type.is_numeric()
 }
 
-fn read_options(options: &[CopyOption]) -> Result<ReadOptions> {
+fn read_options(options: &CopyOptions) -> Result<ReadOptions> {
+    options.check(&OPTIONS)?;
     let mut read = ReadOptions::default();
-    for option in options {
-        match option {
-            CopyOption::Format(name) => {
-                read.format = Some(match fold(name).to_lowercase().as_str() {
+    for option in options.iter() {
+        match option.key().as_str() {
+            "format" => {
+                read.format = Some(match option.text()?.to_lowercase().as_str() {
                     "csv" => Format::Csv,
                     "parquet" => Format::Parquet,
+                    "json" | "ndjson" => Format::Json,
+                    "arrow" => Format::Arrow,
                     other => {
                         return Err(Error::not_supported(format!("the format '{other}' in COPY"))
-                            .at(ident_position(name))
-                            .hint("csv and parquet are"));
+                            .at(option.value_at)
+                            .hint("csv, json, parquet and arrow are"));
                     }
                 });
             }
-            CopyOption::Header(header) => read.header = Some(*header),
-            CopyOption::Delimiter(delimiter) => {
-                read.delimiter = Some(one_byte(*delimiter, "DELIMITER")?)
+            "header" => read.csv.header = Some(option.boolean()?),
+            "delimiter" => read.csv.delimiter = Some(option.character()?),
+            "quote" => read.csv.quote = Some(option.character()?),
+            "null" => read.csv.nulls = Some(vec![option.text()?]),
+            "encoding" => {
+                if !matches!(option.text()?.to_lowercase().as_str(), "utf8" | "utf-8") {
+                    return Err(option.refused("'utf8'"));
+                }
             }
-            CopyOption::Quote(quote) => read.quote = Some(one_byte(*quote, "QUOTE")?),
-            CopyOption::Null(null) => read.null = Some(null.clone()),
-            CopyOption::Encoding(name)
-                if matches!(name.to_lowercase().as_str(), "utf8" | "utf-8") => {}
-            other => {
-                return Err(Error::not_supported(format!("the COPY option {other}"))
-                    .hint("FORMAT, HEADER, DELIMITER, QUOTE and NULL are"));
-            }
+            // `check` has refused the rest.
+            _ => {}
         }
     }
     Ok(read)
-}
-
-fn one_byte(character: char, option: &str) -> Result<u8> {
-    u8::try_from(character).ok().filter(u8::is_ascii).ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidParameter,
-            format!("{option} must be one ASCII character, not '{character}'"),
-        )
-    })
 }

@@ -27,17 +27,27 @@ use datafusion::sql::sqlparser::ast::{CreateTable, Query, Statement};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
+use crate::sql;
 
 pub(crate) use assign::assign;
 pub(crate) use rows::shape;
 
+/// Whether [`run`] runs a statement of the parser's.
+pub(crate) fn changes_rows(statement: &Statement) -> bool {
+    matches!(statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))
+}
+
 /// Runs a statement that changes rows.
-pub(crate) async fn run(context: &Context, statement: &Statement) -> Result<Output> {
+pub(crate) async fn run(context: &Context, statement: &sql::Statement) -> Result<Output> {
+    let statement = match statement {
+        sql::Statement::Copy(copy) if copy.to => return Err(Error::not_supported("COPY … TO")),
+        sql::Statement::Copy(copy) => return copy::run(context, copy).await,
+        sql::Statement::Sql(statement) => statement.as_ref(),
+    };
     match statement {
         Statement::Insert(insert) => insert::run(context, insert).await,
         Statement::Update(update) => update::run(context, update).await,
         Statement::Delete(delete) => delete::run(context, delete).await,
-        Statement::Copy { .. } => copy::run(context, statement).await,
         other => Err(Error::new(ErrorKind::Internal, format!("not a change of rows: {other}"))),
     }
 }

@@ -13,12 +13,11 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
-use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::{Mutex, RwLock};
 
 use crate::database::{Database, on_query_threads, runtime};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql;
+use crate::sql::{self, Statement};
 
 pub(crate) use context::{Context, blocking};
 pub use output::{CommandTag, Output, RowStream};

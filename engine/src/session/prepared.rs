@@ -9,17 +9,17 @@ use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, ValueWithSpan, vis
 use super::{Output, Session};
 use crate::database::on_query_threads;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::sql_name;
+use crate::sql::{self, sql_name};
 
 /// A statement that is parsed once and run many times.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     session: Session,
-    statement: Statement,
+    statement: sql::Statement,
 }
 
 impl Prepared {
-    pub(super) fn new(session: Session, statement: Statement) -> Self {
+    pub(super) fn new(session: Session, statement: sql::Statement) -> Self {
         Self { session, statement }
     }
 

@@ -11,13 +11,26 @@ use datafusion::sql::sqlparser::ast::{
 use super::prepared::Named;
 use super::{Output, Session, describe};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::{arrow_type, fold, ident_position, one_ident, position_of};
+use crate::sql::{self, arrow_type, fold, ident_position, one_ident, position_of};
 use crate::{ddl, dml};
 
 /// A statement is tried again this often when other commits got in its way.
 const ATTEMPTS_MAX: usize = 10;
 
 pub(super) async fn run(
+    session: &Session,
+    statement: sql::Statement,
+    parameters: Vec<ScalarValue>,
+) -> Result<Output> {
+    match statement {
+        sql::Statement::Sql(statement) if !dml::changes_rows(&statement) => {
+            run_sql(session, *statement, parameters).await
+        }
+        writing => write(session, &writing, parameters).await,
+    }
+}
+
+async fn run_sql(
     session: &Session,
     statement: Statement,
     parameters: Vec<ScalarValue>,
@@ -27,9 +40,6 @@ pub(super) async fn run(
             let context = session.context(parameters)?;
             let plan = context.plan(statement).await?;
             Output::running(context.stream(&plan).await?).await
-        }
-        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Copy { .. } => {
-            write(session, &statement, parameters).await
         }
         Statement::CreateTable(_)
         | Statement::CreateSchema { .. }
@@ -55,6 +65,9 @@ pub(super) async fn run(
         Statement::Set(set) => set_setting(session, set),
         Statement::Reset(ResetStatement { reset }) => reset_setting(session, reset),
         Statement::Use(Use::Object(name) | Use::Schema(name)) => set_schema(session, &one_ident(&name)?),
+        Statement::Prepare { name, data_types: _, statement: inner } if matches!(*inner, Statement::Copy { .. }) => {
+            Err(Error::not_supported("COPY in PREPARE").at(ident_position(&name)))
+        }
         Statement::Prepare { name, data_types, statement } => {
             let types = data_types.iter().map(arrow_type).collect::<Result<Vec<_>>>()?;
             let name = fold(&name);
@@ -91,7 +104,7 @@ pub(super) async fn run(
 /// rows or the table meanwhile.
 async fn write(
     session: &Session,
-    statement: &Statement,
+    statement: &sql::Statement,
     parameters: Vec<ScalarValue>,
 ) -> Result<Output> {
     let mut attempt = 1;
@@ -214,7 +227,7 @@ async fn execute(
     if matches!(named.statement, Statement::Execute { .. } | Statement::Prepare { .. }) {
         return Err(Error::not_supported("PREPARE or EXECUTE inside a prepared statement"));
     }
-    Box::pin(run(session, named.statement, values)).await
+    Box::pin(run(session, sql::Statement::Sql(Box::new(named.statement)), values)).await
 }
 
 fn deallocate(session: &Session, name: &Ident) -> Result<Output> {

@@ -99,7 +99,7 @@ mod tests {
             ),
             ("SELECT x AS \"1\", 1", "SELECT x AS \"1\", 1 AS \"1_1\""),
         ] {
-            assert_eq!(parse_one(sql).unwrap().to_string(), named);
+            assert_eq!(parse_one(sql).unwrap().sql().to_string(), named);
         }
     }
 }

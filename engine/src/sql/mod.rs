@@ -3,6 +3,8 @@
 mod binder;
 mod build;
 mod column_names;
+mod copy;
+mod copy_option;
 mod create_table;
 mod dialect;
 mod errors;
@@ -13,6 +15,7 @@ mod overflow;
 mod parse;
 mod size;
 mod split;
+mod statement;
 mod supported;
 mod types;
 mod uuid;
@@ -20,6 +23,8 @@ mod uuid_casts;
 
 pub(crate) use binder::{bind_constant, bind_query};
 pub(crate) use build::{column_of, relation, select, string_literal, with_column_names};
+pub(crate) use copy::Copy;
+pub(crate) use copy_option::CopyOptions;
 pub(crate) use create_table::PARTITION_FUNCTION;
 pub(crate) use errors::{parser_error, planner_error};
 pub(crate) use floats::FloatsWin;
@@ -28,6 +33,7 @@ pub(crate) use names::{CATALOG, Resolved, fold, ident_position, one_ident, posit
 pub(crate) use overflow::CheckedIntegers;
 pub(crate) use parse::{parse, parse_expression, parse_object_name, parse_one, parse_query_text};
 pub(crate) use split::{complete_statements, is_complete, split};
+pub(crate) use statement::Statement;
 pub(crate) use types::{SheafTypes, arrow_type, sql_name};
 pub(crate) use uuid::{UUID_BYTES, UuidLiterals, parse_uuid};
 pub(crate) use uuid_casts::UuidCasts;

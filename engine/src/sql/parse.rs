@@ -1,10 +1,12 @@
 //! Text to statements, within the limits.
 
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement as Sql};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::copy::parse_copy;
 use super::dialect::SheafDialect;
+use super::statement::Statement;
 use super::{column_names, size, supported};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -21,9 +23,15 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
         if parser.peek_token_ref().token == Token::EOF {
             return Ok(statements);
         }
-        let mut statement = parser.parse_statement()?;
-        supported::check(&mut statement)?;
-        column_names::name_columns(&mut statement);
+        let statement = match parse_copy(&mut parser) {
+            Some(copy) => Statement::Copy(Box::new(copy?)),
+            None => {
+                let mut statement = parser.parse_statement()?;
+                supported::check(&mut statement)?;
+                column_names::name_columns(&mut statement);
+                Statement::Sql(Box::new(statement))
+            }
+        };
         statements.push(statement);
         match parser.peek_token_ref().token {
             Token::SemiColon | Token::EOF => {}
@@ -66,10 +74,12 @@ pub(crate) fn parse_object_name(sql: &str) -> Result<ObjectName> {
 
 /// A query that the catalog holds as text: a view's.
 pub(crate) fn parse_query_text(sql: &str) -> Result<Box<Query>> {
-    match parse_one(sql)? {
-        Statement::Query(query) => Ok(query),
-        _ => Err(Error::new(ErrorKind::InvalidStatement, "a query is expected here")),
+    if let Statement::Sql(statement) = parse_one(sql)?
+        && let Sql::Query(query) = *statement
+    {
+        return Ok(query);
     }
+    Err(Error::new(ErrorKind::InvalidStatement, "a query is expected here"))
 }
 
 fn parser(sql: &str) -> Result<Parser<'static>> {
@@ -94,7 +104,7 @@ mod tests {
             "CREATE TABLE t (a INT) WITH (format = 'parquet') CLUSTER BY (a) PARTITION BY time_bucket('1 day', a)",
             "CREATE TABLE IF NOT EXISTS s.t CLUSTER BY (a) AS SELECT 1 AS a",
         ] {
-            assert!(matches!(parse_one(sql).unwrap(), Statement::CreateTable(_)), "{sql}");
+            assert!(matches!(parse_one(sql).unwrap().sql(), Sql::CreateTable(_)), "{sql}");
         }
         let error = parse_one("CREATE TABLE t (a INT) CLUSTER BY (a) CLUSTER BY (a)").unwrap_err();
         assert_eq!(error.kind, ErrorKind::Syntax);

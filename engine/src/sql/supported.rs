@@ -247,12 +247,16 @@ mod tests {
     fn fetch_first_is_a_limit() {
         let statements =
             parse("SELECT * FROM t ORDER BY a OFFSET 1 FETCH FIRST 3 ROWS ONLY").unwrap();
-        assert!(statements[0].to_string().contains("LIMIT 3"), "{}", statements[0]);
+        assert!(statements[0].sql().to_string().contains("LIMIT 3"), "{}", statements[0].sql());
     }
 
     #[test]
     fn with_before_insert_is_the_inserts() {
         let statements = parse("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x").unwrap();
-        assert!(statements[0].to_string().starts_with("INSERT INTO t WITH x"), "{}", statements[0]);
+        assert!(
+            statements[0].sql().to_string().starts_with("INSERT INTO t WITH x"),
+            "{}",
+            statements[0].sql()
+        );
     }
 }

@@ -272,7 +272,7 @@ mod tests {
 
     fn type_of(sql: &str) -> Result<DataType> {
         let Statement::CreateTable(table) =
-            parse_one(&format!("CREATE TABLE t (c {sql})")).unwrap()
+            parse_one(&format!("CREATE TABLE t (c {sql})")).unwrap().sql().clone()
         else {
             panic!("not a table");
         };

@@ -1,0 +1,26 @@
+//! A statement: of the parser's grammar, or of ours where the parser's has no room
+//! for what we say.
+
+use datafusion::sql::sqlparser::ast;
+
+use super::copy::Copy;
+
+/// What a text of SQL is parsed into.
+#[derive(Clone, Debug)]
+pub(crate) enum Statement {
+    /// `COPY`: the parser knows a fixed list of options.
+    Copy(Box<Copy>),
+    /// Everything else.
+    Sql(Box<ast::Statement>),
+}
+
+#[cfg(test)]
+impl Statement {
+    /// The parser's statement that it must be.
+    pub fn sql(&self) -> &ast::Statement {
+        match self {
+            Self::Sql(statement) => statement,
+            Self::Copy(copy) => panic!("a COPY: {copy:?}"),
+        }
+    }
+}
