@@ -34,7 +34,12 @@ pub struct Runner {
 impl Runner {
     /// Runs `sql` and writes its results to `out`, each flushed when it is complete.
     pub fn run(&self, sql: &str, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut watch = Watch { busy: self.interrupt.busy(), progress: Progress::start(), rows: 0 };
+        let mut watch = Watch {
+            session: &self.session,
+            busy: self.interrupt.busy(),
+            progress: Progress::start(),
+            rows: 0,
+        };
         let outcome = self.session.block_on(self.run_watched(sql, &mut watch, out));
         watch.progress.clear();
         outcome?
@@ -49,7 +54,12 @@ impl Runner {
         for output in watch.wait(self.session.execute(sql)).await?? {
             match output {
                 Output::Rows { stream, .. } => self.write_rows(stream, watch, out).await?,
-                Output::Done { tag } => self.write_tag(&tag.to_string(), watch, out)?,
+                Output::Done { tag, notice } => {
+                    self.write_tag(&tag.to_string(), watch, out)?;
+                    if let Some(notice) = notice {
+                        eprintln!("{notice}");
+                    }
+                }
             }
         }
         Ok(())
@@ -93,6 +103,7 @@ impl Runner {
 
 /// A statement being waited for.
 struct Watch<'a> {
+    session: &'a Session,
     busy: Busy<'a>,
     progress: Progress,
     rows: u64,
@@ -107,7 +118,9 @@ impl Watch<'_> {
                 biased;
                 () = self.busy.pressed() => return Err(Failure::Cancelled),
                 result = &mut work => return Ok(result),
-                () = tokio::time::sleep(TICK) => self.progress.tick(self.rows),
+                () = tokio::time::sleep(TICK) => {
+                    self.progress.tick(self.rows, self.session.progress());
+                }
             }
         }
     }

@@ -33,6 +33,7 @@ mod database;
 mod ddl;
 mod dml;
 mod error;
+mod files;
 mod functions;
 mod scan;
 mod session;

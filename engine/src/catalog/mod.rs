@@ -1,7 +1,6 @@
 //! What names mean during one statement: tables, views, system views and files, all
 //! at one snapshot.
 
-mod files;
 mod information;
 mod rows;
 mod system;
@@ -16,6 +15,7 @@ use sheaf_core::catalog::{Catalog, SchemaDef, TableDef, ViewDef};
 use sheaf_core::{Columns, Snapshot, Store};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, Readings};
 use crate::scan::SnapshotTable;
 use crate::session::Settings;
 use crate::sql::Resolved;
@@ -40,6 +40,7 @@ pub(crate) struct PinnedCatalog {
     /// Functions and settings for planning views.
     state: Arc<SessionState>,
     settings: Arc<Settings>,
+    readings: Readings,
     scratch: HashMap<String, Arc<dyn TableProvider>>,
     view_depth: usize,
 }
@@ -50,8 +51,15 @@ impl PinnedCatalog {
         snapshot: Snapshot,
         state: Arc<SessionState>,
         settings: Arc<Settings>,
+        readings: Readings,
     ) -> Self {
-        Self { store, snapshot, state, settings, scratch: HashMap::new(), view_depth: 0 }
+        let scratch = HashMap::new();
+        Self { store, snapshot, state, settings, readings, scratch, view_depth: 0 }
+    }
+
+    /// Rows that readers of files skipped.
+    pub(crate) fn readings(&self) -> &Readings {
+        &self.readings
     }
 
     /// The same names, and those of tables that the statement makes for itself.
@@ -92,7 +100,7 @@ impl PinnedCatalog {
                 return views::table(self, view).await.map(Some);
             }
         }
-        files::table(&self.state, name).await
+        files::named(&self.state, &self.readings, name).await
     }
 
     /// A table as DataFusion reads it.

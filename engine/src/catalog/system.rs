@@ -11,7 +11,8 @@ use super::PinnedCatalog;
 use super::rows::{Column, booleans, counts, instants, numbers, table as rows, texts};
 use crate::error::Result;
 
-pub(super) const NAMES: [&str; 5] = ["tables", "segments", "memtables", "jobs", "settings"];
+pub(super) const NAMES: [&str; 6] =
+    ["tables", "segments", "memtables", "jobs", "rejects", "settings"];
 
 pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
     match name {
@@ -19,6 +20,7 @@ pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dy
         "segments" => segments(catalog),
         "memtables" => memtables(catalog),
         "jobs" => jobs(catalog),
+        "rejects" => rejects(catalog),
         "settings" => settings(catalog),
         _ => Ok(None),
     }
@@ -148,6 +150,20 @@ fn jobs(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         ("rows_out", counts(infos.iter().map(|i| Some(i.rows_out)))),
         ("bytes_out", counts(infos.iter().map(|i| Some(i.bytes_out)))),
         ("error", texts(infos.iter().map(|i| i.error.as_deref()))),
+    ])
+}
+
+/// Rows that this session's readings of files skipped.
+fn rejects(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let rejected = catalog.readings().rows();
+    let of = |text: &Option<String>| text.clone();
+    rows(vec![
+        ("reading", counts(rejected.iter().map(|(reading, _)| Some(*reading)))),
+        ("file", texts(rejected.iter().map(|(_, row)| Some(row.file.clone())))),
+        ("line", counts(rejected.iter().map(|(_, row)| row.line))),
+        ("column_name", texts(rejected.iter().map(|(_, row)| of(&row.column)))),
+        ("value", texts(rejected.iter().map(|(_, row)| of(&row.value)))),
+        ("reason", texts(rejected.iter().map(|(_, row)| Some(row.reason.clone())))),
     ])
 }
 

@@ -8,7 +8,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
 use datafusion::sql::parser::Statement as PlannerStatement;
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, Query, Statement, visit_relations_mut};
+use datafusion::sql::sqlparser::ast::{
+    Ident, ObjectName, Query, Statement, TableFactor, VisitMut, VisitorMut,
+};
 use futures::future::BoxFuture;
 use sheaf_core::catalog::ViewDef;
 
@@ -52,18 +54,31 @@ pub(crate) fn qualified_text(query: &Query, default_schema: &str) -> Result<Stri
     let (_, with) =
         resolve_table_references(&PlannerStatement::Statement(Box::new(statement.clone())), true)?;
     let with: HashSet<String> = with.iter().map(|reference| reference.table().to_owned()).collect();
-    let flow: ControlFlow<()> = visit_relations_mut(&mut statement, |relation: &mut ObjectName| {
-        if let [part] = relation.0.as_slice()
+    let _ = VisitMut::visit(&mut statement, &mut Qualify { with, default_schema });
+    Ok(statement.to_string())
+}
+
+struct Qualify<'a> {
+    /// Names of the query's own relations.
+    with: HashSet<String>,
+    default_schema: &'a str,
+}
+
+impl VisitorMut for Qualify<'_> {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        // Functions have no schema.
+        if let TableFactor::Table { name: relation, args: None, .. } = factor
+            && let [part] = relation.0.as_slice()
             && let Some(ident) = part.as_ident()
-            && !with.contains(&fold(ident))
+            && !self.with.contains(&fold(ident))
             // A file's name stands for itself.
             && ident.quote_style != Some('\'')
         {
-            let ident = ident.clone();
-            *relation = ObjectName::from(vec![Ident::with_quote('"', default_schema), ident]);
+            let schema = Ident::with_quote('"', self.default_schema);
+            *relation = ObjectName::from(vec![schema, ident.clone()]);
         }
         ControlFlow::Continue(())
-    });
-    debug_assert!(flow.is_continue());
-    Ok(statement.to_string())
+    }
 }

@@ -1,22 +1,18 @@
-//! `COPY t FROM 'file'`.
+//! `COPY t FROM 'file'`: one transaction, whatever the number of files.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use datafusion::sql::sqlparser::ast::{CopySource, CopyTarget};
 use sheaf_core::catalog::{ColumnDef, TableDef};
-use sheaf_formats::external::{self, Format, ReadOptions};
 
 use super::rows;
 use super::sink::Sink;
 use super::source::{named_idents, places};
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Context, Output};
-use crate::sql::{Copy, CopyOptions, position_of};
-
-/// The options that it takes.
-const OPTIONS: [&str; 6] = ["format", "header", "delimiter", "quote", "null", "encoding"];
+use crate::files;
+use crate::session::{Context, Output, blocking};
+use crate::sql::{Copy, position_of};
 
 pub(super) async fn run(context: &Context, copy: &Copy) -> Result<Output> {
     let Copy { source, to: _, target, options } = copy;
@@ -31,87 +27,34 @@ pub(super) async fn run(context: &Context, copy: &Copy) -> Result<Output> {
     let table = context.table(table_name)?;
     let columns =
         named_idents(&table, columns).map_err(|error| error.at(position_of(table_name)))?;
-    let mut read = read_options(options)?;
-    read.schema = Some(Arc::new(file_schema(&table, &columns, Path::new(filename), &read)?));
+    let mut read = files::read_options(options, None)?;
+    let readings = context.catalog.readings();
+    read.rejects = files::skips_errors(options)?.then(|| readings.rejects());
+    read.schema = Some(Arc::new(file_schema(&table, &columns)));
+    let rejects = read.rejects.clone();
     let places = places(&table, &columns, true, columns.len())?;
-    let file = crate::session::blocking(|| external::open(Path::new(filename), &read))?;
+    let dataset = files::dataset(std::slice::from_ref(filename), read).await?;
+    readings.add_progress(dataset.progress());
+    let mut batches = dataset.read(None)?;
     let mut sink = Sink::new(context, Arc::clone(&table));
-    for batch in file.read(None)? {
+    while let Some(batch) = blocking(|| batches.next()) {
         sink.push(rows::shape(context, &table, &batch?, &places)?)?;
         // Other statements share these threads.
         tokio::task::yield_now().await;
     }
-    Ok(Output::counted("COPY", sink.finish()?))
+    let copied = Output::counted("COPY", sink.finish()?);
+    Ok(match rejects.map_or(0, |rejects| rejects.count()) {
+        0 => copied,
+        1 => copied.with_notice("1 row was skipped: see sheaf.rejects"),
+        many => copied.with_notice(format!("{many} rows were skipped: see sheaf.rejects")),
+    })
 }
 
-/// The columns to read. Of CSV, those types that the file's reader parses: it knows
-/// the line of a bad value. The rest is read as text and assigned.
-fn file_schema(
-    table: &TableDef,
-    columns: &[usize],
-    path: &Path,
-    options: &ReadOptions,
-) -> Result<Schema> {
-    let format = match options.format {
-        Some(format) => format,
-        None => Format::of_name(&path.to_string_lossy())?,
-    };
+/// The columns to read, with the types and the NOT NULL of the table: the reader
+/// knows the line of a bad value.
+fn file_schema(table: &TableDef, columns: &[usize]) -> Schema {
     let defs: Vec<&ColumnDef> = table.live_columns().collect();
-    let fields: Vec<Field> = columns
-        .iter()
-        .map(|index| {
-            let column = defs[*index];
-            let data_type = match format {
-                Format::Csv if !is_parsed(&column.data_type) => DataType::Utf8View,
-                _ => column.data_type.clone(),
-            };
-            Field::new(&column.name, data_type, true)
-        })
-        .collect();
-    Ok(Schema::new(fields))
-}
-
-fn is_parsed(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Boolean
-            | DataType::Utf8View
-            | DataType::Date32
-            | DataType::Time64(_)
-            | DataType::Timestamp(..)
-    ) || data_type.is_numeric()
-}
-
-fn read_options(options: &CopyOptions) -> Result<ReadOptions> {
-    options.check(&OPTIONS)?;
-    let mut read = ReadOptions::default();
-    for option in options.iter() {
-        match option.key().as_str() {
-            "format" => {
-                read.format = Some(match option.text()?.to_lowercase().as_str() {
-                    "csv" => Format::Csv,
-                    "parquet" => Format::Parquet,
-                    "json" | "ndjson" => Format::Json,
-                    "arrow" => Format::Arrow,
-                    other => {
-                        return Err(Error::not_supported(format!("the format '{other}' in COPY"))
-                            .at(option.value_at)
-                            .hint("csv, json, parquet and arrow are"));
-                    }
-                });
-            }
-            "header" => read.csv.header = Some(option.boolean()?),
-            "delimiter" => read.csv.delimiter = Some(option.character()?),
-            "quote" => read.csv.quote = Some(option.character()?),
-            "null" => read.csv.nulls = Some(vec![option.text()?]),
-            "encoding" => {
-                if !matches!(option.text()?.to_lowercase().as_str(), "utf8" | "utf-8") {
-                    return Err(option.refused("'utf8'"));
-                }
-            }
-            // `check` has refused the rest.
-            _ => {}
-        }
-    }
-    Ok(read)
+    let field =
+        |column: &ColumnDef| Field::new(&column.name, column.data_type.clone(), column.nullable);
+    Schema::new(columns.iter().map(|index| field(defs[*index])).collect::<Vec<_>>())
 }

@@ -19,6 +19,7 @@ use super::Settings;
 use crate::catalog::PinnedCatalog;
 use crate::database::Database;
 use crate::error::{Error, Result};
+use crate::files::Readings;
 use crate::sql::{self, Resolved};
 
 /// What a statement sees and works with.
@@ -36,6 +37,7 @@ impl Context {
         database: &Database,
         state: &SessionState,
         settings: Arc<Settings>,
+        readings: Readings,
         parameters: Vec<ScalarValue>,
     ) -> Result<Self> {
         let store = database.store().clone();
@@ -44,8 +46,13 @@ impl Context {
         // now() is the same in all of the statement.
         state.mark_start_execution();
         let state = Arc::new(state);
-        let catalog =
-            PinnedCatalog::new(store.clone(), snapshot, Arc::clone(&state), Arc::clone(&settings));
+        let catalog = PinnedCatalog::new(
+            store.clone(),
+            snapshot,
+            Arc::clone(&state),
+            Arc::clone(&settings),
+            readings,
+        );
         Ok(Self { store, state, catalog, settings, parameters })
     }
 

@@ -17,6 +17,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::database::{Database, on_query_threads, runtime};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Readings;
 use crate::sql::{self, Statement};
 
 pub(crate) use context::{Context, blocking};
@@ -42,6 +43,7 @@ struct Inner {
     state: RwLock<Arc<SessionState>>,
     settings: RwLock<Arc<Settings>>,
     prepared: Mutex<HashMap<String, Named>>,
+    readings: Readings,
 }
 
 impl Session {
@@ -53,6 +55,7 @@ impl Session {
                 state: RwLock::new(state),
                 settings: RwLock::new(Arc::new(Settings::default())),
                 prepared: Mutex::new(HashMap::new()),
+                readings: Readings::default(),
             }),
         }
     }
@@ -129,6 +132,12 @@ impl Session {
         sql::is_complete(sql)
     }
 
+    /// While a statement reads files: the bytes that it has read, and the bytes that
+    /// there are.
+    pub fn progress(&self) -> Option<(u64, u64)> {
+        self.inner.readings.progress()
+    }
+
     /// The database that the session is with.
     pub fn database(&self) -> &Database {
         &self.inner.database
@@ -138,10 +147,12 @@ impl Session {
     fn context(&self, parameters: Vec<ScalarValue>) -> Result<Context> {
         let state = self.inner.state.read().clone();
         let settings = self.inner.settings.read().clone();
-        Context::new(&self.inner.database, &state, settings, parameters)
+        let readings = self.inner.readings.clone();
+        Context::new(&self.inner.database, &state, settings, readings, parameters)
     }
 
     async fn run(&self, statement: Statement, parameters: Vec<ScalarValue>) -> Result<Output> {
+        self.inner.readings.clear_progress();
         run::run(self, statement, parameters).await
     }
 }

@@ -32,6 +32,8 @@ pub enum Output {
     Done {
         /// What, and to how many rows.
         tag: CommandTag,
+        /// What the user should know about it.
+        notice: Option<String>,
     },
 }
 
@@ -53,11 +55,19 @@ impl Output {
     }
 
     pub(crate) fn done(command: &'static str) -> Self {
-        Self::Done { tag: CommandTag { command, rows: None } }
+        Self::Done { tag: CommandTag { command, rows: None }, notice: None }
     }
 
     pub(crate) fn counted(command: &'static str, rows: u64) -> Self {
-        Self::Done { tag: CommandTag { command, rows: Some(rows) } }
+        Self::Done { tag: CommandTag { command, rows: Some(rows) }, notice: None }
+    }
+
+    /// The same, and something the user should know.
+    pub(crate) fn with_notice(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Done { tag, notice: _ } => Self::Done { tag, notice: Some(text.into()) },
+            rows => rows,
+        }
     }
 
     /// Rows that are in memory already.

@@ -26,6 +26,7 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement};
 use super::types::SheafTypes;
 use crate::catalog::PinnedCatalog;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, replace_readers};
 
 /// Plans a query, or EXPLAIN of one, whose `$1`, `$2`… have the types of `parameters`.
 pub(crate) async fn bind_query(
@@ -34,6 +35,8 @@ pub(crate) async fn bind_query(
     statement: Statement,
     parameters: &[FieldRef],
 ) -> Result<LogicalPlan> {
+    let mut statement = statement;
+    let readers = replace_readers(&mut statement)?;
     let wrapped = PlannerStatement::Statement(Box::new(statement.clone()));
     let (references, _) = resolve_table_references(&wrapped, true)?;
     let mut binder = Binder { state, catalog, tables: HashMap::with_capacity(references.len()) };
@@ -43,6 +46,16 @@ pub(crate) async fn bind_query(
         if let Some(table) = catalog.find(&resolved.schema, &resolved.table).await? {
             binder.tables.insert(resolved, provider_as_source(table));
         }
+    }
+    for (number, reader) in readers.into_iter().enumerate() {
+        let options = reader.read_options(catalog.readings())?;
+        let table = if reader.sniffs {
+            files::findings(&reader.names, options).await?
+        } else {
+            files::relation(state, catalog.readings(), &reader.names, options).await?
+        };
+        let name = binder.resolve(TableReference::partial(files::FILES, number.to_string()));
+        binder.tables.insert(name, provider_as_source(table));
     }
     let types: Vec<Option<FieldRef>> = parameters.iter().cloned().map(Some).collect();
     let mut context = PlannerContext::new().with_prepare_param_data_types(types);

@@ -131,6 +131,11 @@ fn parse_value(parser: &mut Parser) -> Result<OptionValue, ParserError> {
             other => return parser.expected("a number", other),
         },
         Token::Mul => OptionValue::All,
+        Token::LBrace => {
+            let pairs = parser.parse_comma_separated0(parse_pair, Token::RBrace)?;
+            parser.expect_token(&Token::RBrace)?;
+            OptionValue::Pairs(pairs)
+        }
         Token::LParen => {
             // Texts in quotes are taken too, as names that keep their case.
             let names = parser.parse_comma_separated(Parser::parse_identifier)?;
@@ -139,6 +144,13 @@ fn parse_value(parser: &mut Parser) -> Result<OptionValue, ParserError> {
         }
         _ => return parser.expected("a value: a name, a text, a number or a list of names", next),
     })
+}
+
+/// `'name': 'type'`
+fn parse_pair(parser: &mut Parser) -> Result<(String, String), ParserError> {
+    let name = parser.parse_identifier()?.value;
+    parser.expect_token(&Token::Colon)?;
+    Ok((name, parser.parse_identifier()?.value))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! Options of COPY, `name [=] value`: what a value says, and errors that show where.
+//! Options of COPY, `name [=] value`, and of functions that read files,
+//! `name => value`: what a value says, and errors that show where.
 
 use datafusion::sql::sqlparser::ast::Ident;
 
 use super::names::{fold, ident_position};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The options of one COPY, in the order in which they were written.
+/// The options of one COPY or one function, in the order in which they were written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CopyOptions(pub(super) Vec<CopyOption>);
 
@@ -35,11 +36,24 @@ pub(crate) enum OptionValue {
     Boolean(bool),
     /// `(a, b)`
     List(Vec<Ident>),
+    /// `{'a': 'INT', 'b': 'TEXT'}`
+    Pairs(Vec<(String, String)>),
     /// `*`
     All,
 }
 
 impl CopyOptions {
+    pub fn new(options: Vec<CopyOption>) -> Self {
+        Self(options)
+    }
+
+    /// Adds an option that nobody wrote, unless somebody did.
+    pub fn push_default(&mut self, name: &str, value: OptionValue) {
+        if !self.iter().any(|option| option.key() == name) {
+            self.0.push(CopyOption { name: Ident::new(name), value, value_at: None });
+        }
+    }
+
     pub fn iter(&self) -> std::slice::Iter<'_, CopyOption> {
         self.0.iter()
     }
@@ -50,12 +64,12 @@ impl CopyOptions {
             let key = option.key();
             let error = if !known.contains(&key.as_str()) {
                 let list = known.iter().map(|name| name.to_uppercase()).collect::<Vec<_>>();
-                let what = format!("the COPY option {}", option.name.value.to_uppercase());
+                let what = format!("the option {}", option.name.value.to_uppercase());
                 Error::not_supported(what)
                     .hint(format!("the options are {}", list.join(", ")))
                     .suggest(&key, known.iter().copied())
             } else if self.0[..index].iter().any(|other| other.key() == key) {
-                let what = format!("the COPY option {} is given twice", key.to_uppercase());
+                let what = format!("the option {} is given twice", key.to_uppercase());
                 Error::new(ErrorKind::Syntax, what)
             } else {
                 continue;
@@ -79,7 +93,7 @@ impl CopyOption {
             OptionValue::Boolean(value) => return Ok(*value),
             OptionValue::Name(name) => name.value.as_str(),
             OptionValue::Text(text) | OptionValue::Number(text) => text,
-            OptionValue::List(_) | OptionValue::All => "",
+            OptionValue::List(_) | OptionValue::Pairs(_) | OptionValue::All => "",
         };
         match text.to_lowercase().as_str() {
             "true" | "on" | "1" => Ok(true),
@@ -127,6 +141,39 @@ impl CopyOption {
             OptionValue::Text(text) => Ok(vec![text.clone()]),
             OptionValue::List(names) => Ok(names.iter().map(fold).collect()),
             _ => Err(self.refused("a list of names, as in (a, b)")),
+        }
+    }
+
+    /// A text, or a list of them as they are written.
+    pub fn texts(&self) -> Result<Vec<String>> {
+        match &self.value {
+            OptionValue::List(names) => Ok(names.iter().map(|name| name.value.clone()).collect()),
+            _ => Ok(vec![self.text()?]),
+        }
+    }
+
+    /// A whole number from 0.
+    pub fn number(&self) -> Result<u64> {
+        self.number_or_all()?.ok_or_else(|| self.refused("a whole number from 0"))
+    }
+
+    /// A whole number from 0, or none for -1.
+    pub fn number_or_all(&self) -> Result<Option<u64>> {
+        let digits = match &self.value {
+            OptionValue::Number(digits) => digits.replace('_', ""),
+            _ => String::new(),
+        };
+        if digits == "-1" {
+            return Ok(None);
+        }
+        digits.parse().map(Some).map_err(|_| self.refused("a whole number from 0"))
+    }
+
+    /// Names with a text each, as they are written.
+    pub fn pairs(&self) -> Result<Vec<(String, String)>> {
+        match &self.value {
+            OptionValue::Pairs(pairs) => Ok(pairs.clone()),
+            _ => Err(self.refused("names with types, as in {'a': 'INT', 'b': 'TEXT'}")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The dialect: PostgreSQL's, with our CREATE TABLE.
+//! The dialect: PostgreSQL's, with our CREATE TABLE and a few forms of DuckDB's.
 
 use std::any::TypeId;
 
@@ -63,6 +63,16 @@ impl Dialect for SheafDialect {
 
     fn prec_value(&self, precedence: Precedence) -> u8 {
         POSTGRES.prec_value(precedence)
+    }
+
+    /// `FROM t` is `SELECT * FROM t`, as in DuckDB.
+    fn supports_from_first_select(&self) -> bool {
+        true
+    }
+
+    /// `{'a': 'INT'}`, for options.
+    fn supports_dictionary_syntax(&self) -> bool {
+        true
     }
 
     as_postgres!(

@@ -1,6 +1,6 @@
 //! Text to statements, within the limits.
 
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement as Sql};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, ObjectName, Query, Statement as Sql};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -70,6 +70,14 @@ pub(crate) fn parse_object_name(sql: &str) -> Result<ObjectName> {
     let name = parser.parse_object_name(false)?;
     parser.expect_token(&Token::EOF)?;
     Ok(name)
+}
+
+/// A type inside a text.
+pub(super) fn parse_type(sql: &str) -> Result<DataType> {
+    let mut parser = parser(sql)?;
+    let data_type = parser.parse_data_type()?;
+    parser.expect_token(&Token::EOF)?;
+    Ok(data_type)
 }
 
 /// A query that the catalog holds as text: a view's.

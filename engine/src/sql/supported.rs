@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Cte, Expr, Fetch, GroupByExpr, Join, LimitClause, OrderByKind, Query, Select, SelectFlavor,
-    SetExpr, Spanned, Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    SelectItem, SetExpr, Spanned, Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    WildcardAdditionalOptions,
 };
 
 use super::names::position_of;
@@ -94,6 +95,7 @@ impl VisitorMut for Supported {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
+        from_first(select);
         let Select {
             select_token: _,
             // Hints are comments: they may be obeyed, they need not.
@@ -119,7 +121,7 @@ impl VisitorMut for Supported {
             qualify: _,
             window_before_qualify: _,
             value_table_mode,
-            flavor,
+            flavor: _,
         } = &*select;
         refuse(
             select_modifiers.as_ref().is_some_and(|m| m.is_any_set()),
@@ -152,7 +154,6 @@ impl VisitorMut for Supported {
         refuse(!distribute_by.is_empty(), "DISTRIBUTE BY", select)?;
         refuse(!sort_by.is_empty(), "SORT BY", select)?;
         refuse(value_table_mode.is_some(), "SELECT AS VALUE or STRUCT", select)?;
-        refuse(*flavor != SelectFlavor::Standard, "a query that starts with FROM", select)?;
         for TableWithJoins { relation: _, joins } in from {
             for Join { relation, global, join_operator: _ } in joins {
                 refuse(*global, "GLOBAL JOIN", relation)?;
@@ -196,6 +197,14 @@ impl VisitorMut for Supported {
             other => refuse(true, "this kind of relation", other),
         }
     }
+}
+
+/// `FROM t SELECT a` is `SELECT a FROM t`, and `FROM t` is `SELECT * FROM t`.
+fn from_first(select: &mut Select) {
+    if select.flavor == SelectFlavor::FromFirstNoSelect {
+        select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+    }
+    select.flavor = SelectFlavor::Standard;
 }
 
 /// `FETCH FIRST n ROWS ONLY` is LIMIT n.

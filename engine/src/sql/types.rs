@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::names::fold;
+use super::parse::parse_type;
 use super::uuid::UUID_BYTES;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,6 +30,11 @@ impl TypePlanner for SheafTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> PlanResult<Option<FieldRef>> {
         Ok(Some(Arc::new(Field::new("", arrow_type(sql_type)?, true))))
     }
+}
+
+/// The Arrow type of a SQL type that an option names: `'DECIMAL(10,2)'`.
+pub(crate) fn arrow_type_of_text(text: &str) -> Result<DataType> {
+    arrow_type(&parse_type(text)?)
 }
 
 /// The Arrow type that values of a SQL type have.

@@ -18,7 +18,7 @@ async fn parameters_take_part_in_queries_and_writes() {
             .run(vec![ScalarValue::from(id), ScalarValue::from(format!("n{id}"))])
             .await
             .unwrap();
-        assert!(matches!(output, Output::Done { tag } if tag.rows == Some(1)));
+        assert!(matches!(output, Output::Done { tag, .. } if tag.rows == Some(1)));
     }
     let output = session
         .query_with("SELECT name FROM t WHERE id = $1", vec![ScalarValue::from(7i64)])

@@ -22,7 +22,7 @@ impl AsyncDB for Engine {
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
         match self.session.query(sql).await? {
-            Output::Done { tag } => {
+            Output::Done { tag, .. } => {
                 if self.flush && !self.session.database().store().is_read_only() {
                     self.session.database().store().flush(None)?;
                 }
@@ -134,6 +134,7 @@ files!(
     delete,
     describe,
     errors,
+    files,
     insert,
     limits,
     prepared,

@@ -212,6 +212,19 @@ impl Dataset {
         self.format
     }
 
+    /// The columns that the names of folders give.
+    pub fn folder_columns(&self) -> Vec<FieldRef> {
+        let fields = self.schema.fields().iter().zip(&self.origins);
+        fields.filter(|(_, o)| matches!(o, Origin::Folder(_))).map(|(f, _)| f.clone()).collect()
+    }
+
+    /// Whether every row is read as it stands in its file: no types, names or columns
+    /// were asked for.
+    pub fn is_plain(&self) -> bool {
+        let ReadOptions { schema, types, rejects, union_by_name, filename, .. } = &self.options;
+        schema.is_none() && types.is_empty() && rejects.is_none() && !union_by_name && !filename
+    }
+
     /// What was found out about how the first file is written.
     pub fn findings(&self) -> &Findings {
         &self.findings

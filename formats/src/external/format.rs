@@ -15,6 +15,17 @@ pub enum Format {
     Arrow,
 }
 
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+        })
+    }
+}
+
 impl Format {
     /// The format that the ending of `name` stands for; `.gz` and `.zst` do not count.
     pub fn of_name(name: &str) -> Result<Self> {

@@ -1,0 +1,21 @@
+//! Files from outside as relations: `FROM 'x.csv'`, `FROM 's3://b/*.parquet'`,
+//! `FROM read_csv('x.txt', delim => '|')`, and the files of COPY.
+//!
+//! ```text
+//!   a name, a glob, a URL  -- inputs -->  Dataset  -- relation -->  a table to plan with
+//!   options in SQL         -- options ->  ReadOptions
+//! ```
+
+mod findings;
+mod functions;
+mod inputs;
+mod options;
+mod readings;
+mod relation;
+mod remote;
+
+pub(crate) use findings::findings;
+pub(crate) use functions::{FILES, replace_readers};
+pub(crate) use options::{read_options, skips_errors};
+pub(crate) use readings::Readings;
+pub(crate) use relation::{dataset, named, relation};

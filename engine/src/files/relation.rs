@@ -1,0 +1,194 @@
+//! Files as tables to plan with.
+//!
+//! Parquet goes through DataFusion, which prunes row groups and pages by filters.
+//! Everything else, and what DataFusion has no option for, is a [`Dataset`]: one
+//! ordered stream, parsed on several threads behind it. It is one partition on
+//! purpose: rows come in the order of the files, and no plan can read them twice.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
+use datafusion::error::Result as PlanResult;
+use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use sheaf_formats::external::{Dataset, Format, Input, ReadOptions};
+
+use super::inputs::{inputs, is_glob, paths};
+use super::readings::Readings;
+use super::remote;
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::blocking;
+
+/// Batches that wait between a reader and the query.
+const WAITING_MAX: usize = 4;
+
+/// The file, glob or URL with this name as a relation; `None` when its ending is not
+/// that of a format.
+pub(crate) async fn named(
+    state: &SessionState,
+    readings: &Readings,
+    name: &str,
+) -> Result<Option<Arc<dyn TableProvider>>> {
+    if Format::of_name(name).is_err() {
+        return Ok(None);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = ReadOptions { threads, ..ReadOptions::default() };
+    relation(state, readings, &[name.to_owned()], options).await.map(Some)
+}
+
+/// Files as a relation.
+pub(crate) async fn relation(
+    state: &SessionState,
+    readings: &Readings,
+    names: &[String],
+    options: ReadOptions,
+) -> Result<Arc<dyn TableProvider>> {
+    let options = ReadOptions { batch_rows: state.config().batch_size().max(1), ..options };
+    let dataset = dataset(names, options).await?;
+    if let Some(table) = parquet(state, names, &dataset).await? {
+        return Ok(table);
+    }
+    readings.add_progress(dataset.progress());
+    Ok(Arc::new(DatasetTable { dataset: Arc::new(dataset) }))
+}
+
+/// The files that names stand for, looked at far enough to know their columns.
+pub(crate) async fn dataset(names: &[String], options: ReadOptions) -> Result<Dataset> {
+    let inputs: Vec<Input> = inputs(names).await?;
+    Ok(blocking(|| Dataset::open(inputs, &options))?)
+}
+
+/// Parquet files as DataFusion reads them, where it knows all that is asked for.
+async fn parquet(
+    state: &SessionState,
+    names: &[String],
+    dataset: &Dataset,
+) -> Result<Option<Arc<dyn TableProvider>>> {
+    let folders = dataset.folder_columns();
+    let above_glob = |name: &String| {
+        let literal = name.find(['*', '?', '[']).unwrap_or(name.len());
+        name[..literal].contains('=')
+    };
+    let plain = dataset.format() == Format::Parquet
+        && dataset.is_plain()
+        && !names.iter().any(|name| remote::is_url(name))
+        && (folders.is_empty() || !names.iter().any(above_glob));
+    if !plain {
+        return Ok(None);
+    }
+    let mut urls = Vec::new();
+    for name in names {
+        // DataFusion's globs differ from ours in what they match; those with folder
+        // columns must be globs to it, because it finds the folders below them.
+        if is_glob(name) && !folders.is_empty() {
+            let absolute =
+                std::path::absolute(name).map_err(|error| unreadable(Path::new(name), &error))?;
+            urls.push(ListingTableUrl::parse(absolute.to_string_lossy())?);
+        } else {
+            for path in paths(name)? {
+                urls.push(file_url(&path)?);
+            }
+        }
+    }
+    let columns = folders.iter().map(|f| (f.name().clone(), f.data_type().clone())).collect();
+    let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
+        .with_file_extension("")
+        .with_table_partition_cols(columns);
+    let schema = options.infer_schema(state, &urls[0]).await.map_err(|error| {
+        let mut error = Error::from(error);
+        error.message = format!("{}: {}", names[0], error.message);
+        error
+    })?;
+    let config = ListingTableConfig::new_with_multi_paths(urls)
+        .with_listing_options(options)
+        .with_schema(schema);
+    Ok(Some(Arc::new(ListingTable::try_new(config)?)))
+}
+
+fn file_url(path: &Path) -> Result<ListingTableUrl> {
+    let absolute = std::fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
+    let url = url::Url::from_file_path(&absolute)
+        .map_err(|()| unreadable(path, &"its path cannot be a URL"))?;
+    Ok(ListingTableUrl::try_new(url, None)?)
+}
+
+fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot read the file '{}': {why}", path.display()))
+}
+
+/// A dataset as DataFusion plans with it.
+#[derive(Debug)]
+struct DatasetTable {
+    dataset: Arc<Dataset>,
+}
+
+#[async_trait]
+impl TableProvider for DatasetTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.dataset.schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let all = || (0..self.dataset.schema().fields().len()).collect();
+        let columns: Vec<usize> = projection.cloned().unwrap_or_else(all);
+        let schema = Arc::new(self.dataset.schema().project(&columns)?);
+        let rows = Rows { dataset: Arc::clone(&self.dataset), columns, schema: schema.clone() };
+        let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(rows)];
+        let no_order = std::iter::empty();
+        Ok(Arc::new(StreamingTableExec::try_new(schema, partitions, None, no_order, false, limit)?))
+    }
+}
+
+/// The rows of a dataset, read anew each time that they are asked for.
+#[derive(Debug)]
+struct Rows {
+    dataset: Arc<Dataset>,
+    columns: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for Rows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), WAITING_MAX);
+        let (sender, dataset, columns) =
+            (stream.tx(), Arc::clone(&self.dataset), self.columns.clone());
+        stream.spawn_blocking(move || {
+            let batches = dataset.read(Some(&columns)).map_err(Error::from)?;
+            for batch in batches {
+                let batch: RecordBatch = batch.map_err(Error::from)?;
+                if sender.blocking_send(Ok(batch)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        stream.build()
+    }
+}
