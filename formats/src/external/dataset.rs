@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::infer::ColumnGuess;
 use super::ordered::{self, Emit, Piece, Pieces};
-use super::reader::{self, FileReader, Findings};
+use super::reader::{self, FileReader, Findings, NOT_A_VALUE};
 use super::source::{Counted, Source};
 use super::{Batches, Compression, Format, ReadOptions};
 use crate::{Error, Result};
@@ -248,6 +248,7 @@ impl Dataset {
             origins: columns.iter().map(|&index| self.origins[index].clone()).collect(),
             format: self.format,
             options: self.options.clone(),
+            guessed: self.options.schema.is_none(),
             progress: Arc::clone(&self.progress),
         };
         Ok(ordered::read(Box::new(files), self.options.threads))
@@ -335,6 +336,8 @@ struct Files {
     origins: Vec<Origin>,
     format: Format,
     options: ReadOptions,
+    /// The types were found out.
+    guessed: bool,
     progress: Arc<Progress>,
 }
 
@@ -392,6 +395,7 @@ impl Pieces for Files {
             match pieces.next_piece()? {
                 Some(piece) => {
                     let arrange = Arc::clone(arrange);
+                    let guessed = self.guessed;
                     return Ok(Some(Box::new(move |emit: Emit<'_>| {
                         let mut failed = None;
                         piece(&mut |batch| match arrange.apply(&batch) {
@@ -400,13 +404,30 @@ impl Pieces for Files {
                                 failed = Some(error);
                                 false
                             }
-                        })?;
+                        })
+                        .map_err(|error| if guessed { hinted(error) } else { error })?;
                         failed.map_or(Ok(()), Err)
                     })));
                 }
                 None => self.current = None,
             }
         }
+    }
+}
+
+/// Adds to an error about a value how to read it in spite of the type that was guessed.
+fn hinted(error: Error) -> Error {
+    match error {
+        Error::Malformed { file, line, column: Some(column), what }
+            if what.contains(NOT_A_VALUE) =>
+        {
+            let what = format!(
+                "{what}, as the rows before it are; give the column another type with types => \
+                 {{'{column}': 'VARCHAR'}}, or guess from all rows with sample_size => -1"
+            );
+            Error::Malformed { file, line, column: Some(column), what }
+        }
+        other => other,
     }
 }
 

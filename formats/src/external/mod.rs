@@ -27,9 +27,9 @@ mod json;
 mod options;
 mod ordered;
 mod parquet;
+mod parse;
 mod reader;
 mod rejects;
-mod sniff;
 mod source;
 
 pub use dataset::{Dataset, Input, Progress};

@@ -41,3 +41,6 @@ pub(super) fn open(
         Format::Arrow => arrow_ipc::open(source, options),
     }
 }
+
+/// What errors say of a value that is not one of its column's type.
+pub(super) const NOT_A_VALUE: &str = "is not a value of type";

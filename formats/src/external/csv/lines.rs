@@ -1,33 +1,53 @@
-//! Physical lines of a file, for messages.
+//! Physical lines of a text. They end with `\n`, `\r\n` or `\r`, quoted or not.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::Path;
+use super::scan::mask_at;
 
-/// The physical line, from one, of the record that begins at byte `offset` of the
-/// file, empty lines before it skipped. Line ends are `\n`, `\r\n` and `\r`. The
-/// file is read again: this is for messages only.
-pub(super) fn line_of(path: &Path, offset: u64) -> io::Result<u64> {
-    let mut line = 1;
+/// Number of line ends in `text`. A `\r` at its very end counts.
+pub(super) fn count(text: &[u8]) -> u64 {
+    let mut count = 0;
     let mut after_return = false;
-    for (at, byte) in BufReader::new(File::open(path)?).bytes().enumerate() {
-        let byte = byte?;
-        if at as u64 >= offset && !matches!(byte, b'\r' | b'\n') {
-            break;
-        }
-        match byte {
-            b'\n' if after_return => {}
-            b'\n' | b'\r' => line += 1,
-            _ => {}
-        }
-        after_return = byte == b'\r';
+    for base in (0..text.len()).step_by(64) {
+        let feeds = mask_at(text, base, [b'\n']);
+        let returns = mask_at(text, base, [b'\r']);
+        // The feed of `\r\n` does not count.
+        let second = returns << 1 | u64::from(after_return);
+        count += (feeds & !second).count_ones() + returns.count_ones();
+        after_return = returns >> 63 == 1;
     }
-    Ok(line)
+    u64::from(count)
 }
 
-/// Number of line ends in a field.
-pub(super) fn line_ends(field: &[u8]) -> u64 {
-    let returns = field.windows(2).filter(|pair| pair[0] == b'\r' && pair[1] != b'\n').count();
-    let returns = returns + usize::from(field.last() == Some(&b'\r'));
-    (returns + field.iter().filter(|&&byte| byte == b'\n').count()) as u64
+/// Where the line after the first `lines` ones begins, if there are as many line ends.
+/// `whole` says that nothing follows `text`.
+pub(super) fn after(text: &[u8], lines: u64, whole: bool) -> Option<usize> {
+    let mut at = 0;
+    for _ in 0..lines {
+        at += text[at..].iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
+        match (text[at], text.get(at + 1)) {
+            (b'\r', Some(b'\n')) => at += 2,
+            (b'\r', None) if !whole => return None,
+            _ => at += 1,
+        }
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_kinds_of_line_ends() {
+        assert_eq!(count(b""), 0);
+        assert_eq!(count(b"a\nb\r\nc\rd\n\n\r\r\n"), 7);
+        for pad in 55..70 {
+            let text = [vec![b'x'; pad], b"\r\n\r\n\n\r".to_vec()].concat();
+            assert_eq!(count(&text), 4, "{pad}");
+        }
+        assert_eq!(after(b"a\r\nb\n", 1, true), Some(3));
+        assert_eq!(after(b"a\r\nb\n", 2, true), Some(5));
+        assert_eq!(after(b"a\r\nb\n", 3, true), None);
+        assert_eq!(after(b"a\r", 1, false), None);
+        assert_eq!(after(b"a\r", 1, true), Some(2));
+    }
 }
