@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use bytes::Bytes;
 
+use super::chunker::Chunker;
 use super::columns::{self, Nulls};
 use super::records::{self, Records, Shape, unescape};
 use super::sniff::{self, Sniffed};
@@ -26,6 +28,14 @@ pub(super) struct Layout {
     pub(super) sampled: usize,
 }
 
+/// What types are guessed from besides the begin of a file.
+pub(super) enum Further {
+    /// All of it from the begin, until enough records were seen.
+    All(Chunker),
+    /// Some bytes of it from wherever.
+    Parts(Vec<Bytes>),
+}
+
 /// The begin of a file and how to read it.
 pub(super) struct Opening<'a> {
     pub(super) file: &'a str,
@@ -40,7 +50,8 @@ pub(super) struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    pub(super) fn layout(&self) -> Result<Layout> {
+    /// Types are guessed from `further` text, too.
+    pub(super) fn layout(&self, further: Further) -> Result<Layout> {
         let Some(width) = self.width() else { return self.empty() };
         let shape = self.shape(width);
         let mut records = Records::default();
@@ -59,7 +70,7 @@ impl Opening<'_> {
                 || schema.fields().iter().any(|field| is_dated(field.data_type()))
         });
         if needed {
-            guesses.see(self.sample, at, self.whole, &shape, self.options.csv.sample_rows);
+            self.guess(&mut guesses, further, at, &shape)?;
         }
         let header = self.header(&first, &guesses);
         if !header {
@@ -70,6 +81,42 @@ impl Opening<'_> {
             Some(schema) => self.of_schema(schema, shape, header, names, &guesses),
             None => Ok(self.guessed(shape, header, names, &guesses)),
         }
+    }
+
+    /// Looks at the records after the first one, which ends at `at`.
+    fn guess(
+        &self,
+        guesses: &mut Guesses<'_>,
+        further: Further,
+        at: usize,
+        shape: &Shape,
+    ) -> Result<()> {
+        let rows = self.options.csv.sample_rows;
+        let parts = match further {
+            Further::All(mut chunker) => {
+                while guesses.rows < rows
+                    && let Some(block) = chunker.next_block()?
+                {
+                    let at = if block.first { at } else { 0 };
+                    guesses.see(&block.text, at, true, shape, rows);
+                }
+                return Ok(());
+            }
+            Further::Parts(parts) => parts,
+        };
+        guesses.see(self.sample, at, self.whole, shape, rows);
+        for part in parts {
+            // It begins somewhere in a record.
+            let begin = super::lines::after(&part, 1, true).unwrap_or(part.len());
+            let text = &part[begin..];
+            let survey = records::survey(text, &shape.dialect, usize::MAX);
+            let whole = survey.records.len().saturating_sub(1);
+            let alike = survey.records[..whole].iter().all(|(_, width)| *width == shape.width);
+            if survey.defects == 0 && alike {
+                guesses.see(text, 0, false, shape, usize::MAX);
+            }
+        }
+        Ok(())
     }
 
     fn shape(&self, width: usize) -> Shape {

@@ -9,14 +9,16 @@
 //! An unquoted field that equals a NULL text is NULL, and so is any empty one of a
 //! column that is not text. Blanks around values that are not text are ignored.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 
 use super::ordered::{Piece, Pieces};
 use super::reader::{FileReader, Findings};
-use super::{Compression, ReadOptions, Source};
+use super::{Compression, CsvOptions, ReadOptions, Source, io_error};
 use crate::{Error, Result};
 
 mod begin;
@@ -30,15 +32,20 @@ mod lines;
 mod records;
 mod scan;
 mod sniff;
+#[cfg(test)]
+mod tests;
 
 use begin::Begin;
 use block::Plan;
 use chunker::{Chunker, RECORD_LEN_MAX};
 use columns::Nulls;
-use layout::{Layout, Opening};
+use layout::{Further, Layout, Opening};
+use sniff::Sniffed;
 
 /// Length that blocks should have: some batches, in the cache of a processor.
 const BLOCK_LEN: usize = 2 << 20;
+/// Length of the parts of a file that types are guessed from besides its begin.
+const PART_LEN: usize = 256 << 10;
 
 pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box<dyn FileReader>> {
     Ok(Box::new(Reader::open(source, options, BLOCK_LEN)?))
@@ -84,11 +91,38 @@ impl Reader {
             nulls: &nulls,
             options,
         };
-        let layout = opening.layout()?;
+        let layout = opening.layout(further(&*source, &begin, options, sniffed)?)?;
         let preamble_lines = sniffed.preamble_lines;
         let options = options.clone();
         Ok(Self { file, begin, layout, nulls, preamble_lines, options, block_len })
     }
+}
+
+/// What types are to be guessed from besides the begin.
+fn further(
+    source: &dyn Source,
+    begin: &Begin,
+    options: &ReadOptions,
+    sniffed: Sniffed,
+) -> Result<Further> {
+    if begin.whole || options.schema.is_some() {
+        return Ok(Further::Parts(Vec::new()));
+    }
+    let compression = options.compression.unwrap_or_else(|| Compression::of_name(source.name()));
+    if options.csv.sample_rows > CsvOptions::default().sample_rows {
+        let mut again = Begin::read(source, compression, options.csv.skip)?;
+        again.skip_lines(sniffed.preamble_lines)?;
+        return Ok(Further::All(again.chunker(sniffed.dialect, BLOCK_LEN)));
+    }
+    // The middle and the end: files that are sorted begin with what is alike.
+    let size = source.size();
+    let places = match compression {
+        Compression::None => vec![size / 2, size - PART_LEN as u64],
+        _ => Vec::new(),
+    };
+    let parts = places.into_iter().map(|place| source.read_at(place, PART_LEN));
+    let parts: io::Result<Vec<Bytes>> = parts.collect();
+    Ok(Further::Parts(parts.map_err(io_error(source.name()))?))
 }
 
 fn likely_delimiter(file: &str) -> Option<u8> {
