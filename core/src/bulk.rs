@@ -1,7 +1,11 @@
 //! Bulk load: new rows go straight into segments and appear in one commit.
+//!
+//! While rows of the next segment gather, a thread writes the one before.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -34,6 +38,8 @@ pub struct BulkLoad {
     buffers: BTreeMap<Bucket, Buffer>,
     buffered_bytes: usize,
     written: Vec<SegmentMeta>,
+    /// Writes the segments of a bucket.
+    writing: Option<JoinHandle<Written>>,
     /// The state that the load began with, kept for the search for duplicates.
     began: (Pin, Arc<State>),
 }
@@ -59,6 +65,7 @@ impl BulkLoad {
             buffers: BTreeMap::new(),
             buffered_bytes: 0,
             written: Vec::new(),
+            writing: None,
             began,
         }
     }
@@ -96,6 +103,7 @@ impl BulkLoad {
         for bucket in buckets {
             self.write_out(bucket)?;
         }
+        self.wait()?;
         let (pin, state) = &self.began;
         let mut checked = None;
         if self.def.is_keyed() {
@@ -129,23 +137,28 @@ impl BulkLoad {
         outcome
     }
 
+    /// Gives the rows of a bucket to a thread that writes them, once the rows before
+    /// them are written.
     fn write_out(&mut self, bucket: Bucket) -> Result<()> {
         let Some(buffer) = self.buffers.remove(&bucket) else { return Ok(()) };
         self.buffered_bytes -= buffer.bytes;
-        let all = concat_batches(self.def.arrow_schema(), &buffer.batches)?;
-        drop(buffer);
-        let limit = self.writer.segment_rows();
-        for start in (0..all.num_rows()).step_by(limit) {
-            let rows = all.slice(start, limit.min(all.num_rows() - start));
-            let rows = match order(&self.def, &rows)? {
-                Some(order) => reorder(&rows, &order)?,
-                None => rows,
-            };
-            let rowids = if self.def.is_keyed() { Rowids::None } else { Rowids::AtCommit };
-            let input = SegmentInput { bucket, rows, seqs: Seqs::AtCommit, rowids, level: 1 };
-            self.written.push(write_segment(self.writer.context(), &self.def, input)?);
-        }
+        self.wait()?;
+        let (writer, def) = (Arc::clone(&self.writer), Arc::clone(&self.def));
+        let work = move || write_bucket(&writer, &def, bucket, buffer);
+        let thread = std::thread::Builder::new().name("sheaf-load".to_owned()).spawn(work);
+        self.writing = Some(thread.map_err(|source| Error::Io {
+            path: "a thread to write segments".to_owned(),
+            source,
+        })?);
         Ok(())
+    }
+
+    /// Waits for the segments that are being written.
+    fn wait(&mut self) -> Result<()> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let (written, result) = writing.join().unwrap_or_else(|panic| resume_unwind(panic));
+        self.written.extend(written);
+        result
     }
 
     /// Fails when two loaded rows have the same key. The key contains the partition
@@ -180,8 +193,36 @@ impl BulkLoad {
     }
 }
 
+/// What became of a bucket: its segments, all of them when the result is no error.
+type Written = (Vec<SegmentMeta>, Result<()>);
+
+fn write_bucket(writer: &Writer, def: &TableDef, bucket: Bucket, buffer: Buffer) -> Written {
+    let mut written = Vec::new();
+    let result = (|| {
+        let all = concat_batches(def.arrow_schema(), &buffer.batches)?;
+        drop(buffer);
+        let limit = writer.segment_rows();
+        for start in (0..all.num_rows()).step_by(limit) {
+            let rows = all.slice(start, limit.min(all.num_rows() - start));
+            let rows = match order(def, &rows)? {
+                Some(order) => reorder(&rows, &order)?,
+                None => rows,
+            };
+            let rowids = if def.is_keyed() { Rowids::None } else { Rowids::AtCommit };
+            let input = SegmentInput { bucket, rows, seqs: Seqs::AtCommit, rowids, level: 1 };
+            written.push(write_segment(writer.context(), def, input)?);
+        }
+        Ok(())
+    })();
+    (written, result)
+}
+
 impl Drop for BulkLoad {
     fn drop(&mut self) {
+        // Files that are being written must be known before they can be removed.
+        if let Some(Ok((written, _))) = self.writing.take().map(JoinHandle::join) {
+            self.written.extend(written);
+        }
         for meta in &self.written {
             for path in meta.paths(self.def.id) {
                 if let Err(error) = self.writer.context().vfs.delete(&path) {
