@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::import;
 use crate::output::Format;
 
 /// An embedded database for hot rows, columns, time series and vectors.
@@ -49,6 +50,8 @@ pub struct ShellArgs {
 pub enum Command {
     /// See in under a minute what Sheaf does, on a year of flights and weather
     Tour(TourArgs),
+    /// Load files into a table, which is made when it is not there
+    Import(ImportArgs),
     /// Read every file of a database, check it, and say what was found
     Verify {
         /// The database's folder
@@ -60,6 +63,23 @@ pub enum Command {
         /// The database's folder
         path: PathBuf,
     },
+}
+
+/// What an import takes.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The database's folder; made when it is not there
+    pub path: PathBuf,
+    /// Files, globs or URLs: CSV, JSON, Parquet or Arrow, plain or .gz or .zst
+    #[arg(required = true)]
+    pub files: Vec<String>,
+    /// The table; by default the first file's name without its endings
+    #[arg(long)]
+    pub table: Option<String>,
+    /// An option of COPY, such as delim=| or ignore_errors=true; may be given several
+    /// times
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = import::option)]
+    pub option: Vec<(String, String)>,
 }
 
 /// What the tour takes.

@@ -11,6 +11,7 @@
 mod args;
 mod catalog;
 mod console;
+mod import;
 mod interrupt;
 mod message;
 mod output;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Some(Command::Tour(args)) => tour::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Verify { path }) => verify::run(&path),
         Some(Command::TourWriter { path }) => tour::write_until_killed(&path),
         None => return sql(&cli.shell),

@@ -5,6 +5,7 @@
 mod command;
 mod errors;
 mod formats;
+mod import;
 mod kill;
 mod shell_commands;
 mod stream;
