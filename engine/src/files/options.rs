@@ -108,11 +108,7 @@ fn apply(read: &mut ReadOptions, option: &CopyOption) -> Result<()> {
             read.csv.sample_rows = rows;
             read.json.sample_rows = rows;
         }
-        "encoding" => {
-            if !matches!(option.text()?.to_lowercase().as_str(), "utf8" | "utf-8") {
-                return Err(option.refused("'utf8'"));
-            }
-        }
+        "encoding" => is_utf8(option)?,
         "array" => {
             let layout = if option.boolean()? { JsonLayout::Array } else { JsonLayout::Lines };
             read.json.layout = Some(layout);
@@ -124,6 +120,13 @@ fn apply(read: &mut ReadOptions, option: &CopyOption) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+fn is_utf8(option: &CopyOption) -> Result<()> {
+    match option.text()?.to_lowercase().as_str() {
+        "utf8" | "utf-8" => Ok(()),
+        _ => Err(option.refused("'utf8'")),
+    }
 }
 
 fn set_format(read: &mut ReadOptions, option: &CopyOption) -> Result<()> {

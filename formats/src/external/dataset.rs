@@ -239,6 +239,14 @@ impl Dataset {
     /// indices.
     pub fn read(&self, columns: Option<&[usize]>) -> Result<Batches> {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        // Which rows are skipped must not depend on the columns that are asked for.
+        if self.options.rejects.is_some()
+            && let Some(columns) = columns.filter(|columns| **columns != all)
+        {
+            let columns = columns.to_vec();
+            let project = move |batch: RecordBatch| Ok(batch.project(&columns)?);
+            return Ok(Box::new(self.read(None)?.map(move |batch| batch.and_then(&project))));
+        }
         let columns = columns.unwrap_or(&all);
         let files = Files {
             waiting: self.files.clone().into_iter(),
