@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Int64Array, RecordBatch, StringViewArray};
-use sheaf_benches::{Failure, flights, percentile, rate, report, timed};
+use sheaf_benches::{Failure, Report, flights, percentile, rate, timed};
 use sheafdb::core::catalog::TableDef;
 use sheafdb::core::{Durability, OnConflict, Store, Write, WriteBatch};
 use sheafdb::{Database, OpenOptions};
@@ -22,10 +22,12 @@ fn main() -> Result<(), Failure> {
         return fill_log(Path::new(path));
     }
     let folder = tempfile::tempdir()?;
-    commits(&folder.path().join("commits"))?;
-    reads(&folder.path().join("reads"))?;
-    bulk(&folder.path().join("bulk"))?;
-    recovery(&folder.path().join("recovery"))
+    let mut report = Report::new("rows");
+    commits(&folder.path().join("commits"), &mut report)?;
+    reads(&folder.path().join("reads"), &mut report)?;
+    bulk(&folder.path().join("bulk"), &mut report)?;
+    recovery(&folder.path().join("recovery"), &mut report)?;
+    report.finish()
 }
 
 fn open(path: &Path) -> Result<(Database, Arc<TableDef>), Failure> {
@@ -57,7 +59,7 @@ fn write(
     Ok(WriteBatch { writes: vec![write], read_at: None, durability: Some(durability) })
 }
 
-fn commits(path: &Path) -> Result<(), Failure> {
+fn commits(path: &Path, report: &mut Report) -> Result<(), Failure> {
     let (database, def) = open(path)?;
     let store = database.store();
     let mut next = 0;
@@ -74,7 +76,7 @@ fn commits(path: &Path) -> Result<(), Failure> {
             }
             Ok(())
         })?;
-        report(what, rate((count * size) as u64, time));
+        report.figure(what, rate((count * size) as u64, time));
     }
     const WRITERS: i64 = 32;
     const EACH: i64 = 1_000;
@@ -98,21 +100,22 @@ fn commits(path: &Path) -> Result<(), Failure> {
             Ok(())
         })
     })?;
-    report("durable commits of 1 row, 32 writers", rate((WRITERS * EACH) as u64, time));
+    report.figure("durable commits of 1 row, 32 writers", rate((WRITERS * EACH) as u64, time));
     Ok(())
 }
 
-fn reads(path: &Path) -> Result<(), Failure> {
+fn reads(path: &Path, report: &mut Report) -> Result<(), Failure> {
     const ROWS: i64 = 1_000_000;
     let (database, def) = open(path)?;
     let store = database.store();
     for start in (0..ROWS).step_by(50_000) {
         store.commit(write(&def, start..start + 50_000, Durability::None)?)?;
     }
-    get(store, &def, ROWS, "point read, row in a memtable or a fresh segment")?;
+    let what = "point read, row in a memtable or a fresh segment";
+    latency(report, what, get(store, &def, ROWS)?);
     store.flush(None)?;
     store.compact(None)?;
-    get(store, &def, ROWS, "point read, row in a segment")?;
+    latency(report, "point read, row in a segment", get(store, &def, ROWS)?);
     let session = database.session();
     let mut samples = Vec::new();
     for i in 0..500_i64 {
@@ -121,11 +124,11 @@ fn reads(path: &Path) -> Result<(), Failure> {
             .query_blocking(&format!("SELECT v FROM t WHERE k = {}", spread(i, ROWS)), vec![])?;
         samples.push(start.elapsed());
     }
-    latency("point SELECT through SQL", samples);
+    latency(report, "point SELECT through SQL", samples);
     Ok(())
 }
 
-fn get(store: &Store, def: &Arc<TableDef>, rows: i64, what: &str) -> Result<(), Failure> {
+fn get(store: &Store, def: &Arc<TableDef>, rows: i64) -> Result<Vec<Duration>, Failure> {
     let schema = Arc::new(def.arrow_schema().project(&[0])?);
     let table = store.snapshot()?.table(def.id)?;
     let mut samples = Vec::new();
@@ -139,14 +142,13 @@ fn get(store: &Store, def: &Arc<TableDef>, rows: i64, what: &str) -> Result<(), 
             return Err("a row is missing".into());
         }
     }
-    latency(what, samples);
-    Ok(())
+    Ok(samples)
 }
 
-fn latency(what: &str, mut samples: Vec<Duration>) {
+fn latency(report: &mut Report, what: &str, mut samples: Vec<Duration>) {
     samples.sort_unstable();
     let micros = |percent| percentile(&samples, percent).as_secs_f64() * 1e6;
-    report(what, format!("p50 {:.1} us, p99 {:.1} us", micros(50.0), micros(99.0)));
+    report.figure(what, format!("p50 {:.1} us, p99 {:.1} us", micros(50.0), micros(99.0)));
 }
 
 /// Keys in an order that no cache likes.
@@ -154,7 +156,7 @@ fn spread(i: i64, rows: i64) -> i64 {
     i.wrapping_mul(7_919_317).rem_euclid(rows)
 }
 
-fn bulk(path: &Path) -> Result<(), Failure> {
+fn bulk(path: &Path, report: &mut Report) -> Result<(), Failure> {
     let batches = flights(6)?;
     let rows: u64 = batches.iter().map(|b| b.num_rows() as u64).sum();
     let database = Database::open(path)?;
@@ -177,13 +179,13 @@ fn bulk(path: &Path) -> Result<(), Failure> {
         session.execute_blocking(&format!("COPY f FROM '{}'", file.display()))?;
         Ok(())
     })?;
-    report("COPY of flights from Parquet, 19 columns, rows", rate(rows, time));
+    report.figure("COPY of flights from Parquet, 19 columns, rows", rate(rows, time));
     let bytes: u64 = database.store().segments()?.iter().map(|s| s.bytes).sum();
-    report("bytes per row on disk, flights", format!("{:.1}", bytes as f64 / rows as f64));
+    report.figure("bytes per row on disk, flights", format!("{:.1}", bytes as f64 / rows as f64));
     Ok(())
 }
 
-fn recovery(path: &Path) -> Result<(), Failure> {
+fn recovery(path: &Path, report: &mut Report) -> Result<(), Failure> {
     let child = std::process::Command::new(std::env::current_exe()?)
         .arg("--fill-log")
         .arg(path)
@@ -201,7 +203,7 @@ fn recovery(path: &Path) -> Result<(), Failure> {
         Ok((rows, database))
     })?;
     let what = format!("reopen after a kill, {} MiB of log, {} rows", bytes >> 20, rows.0);
-    report(&what, format!("{:.2} s", time.as_secs_f64()));
+    report.figure(&what, format!("{:.2} s", time.as_secs_f64()));
     Ok(())
 }
 

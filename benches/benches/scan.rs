@@ -13,7 +13,7 @@ use datafusion::datasource::listing::{
 };
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use sheaf_benches::{Failure, flights, report, timed};
+use sheaf_benches::{Failure, Report, flights, timed};
 use sheafdb::{Database, Session};
 use tokio::runtime::Runtime;
 use vortex_datafusion::VortexFormatFactory;
@@ -42,6 +42,7 @@ fn main() -> Result<(), Failure> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let folder = tempfile::tempdir()?;
     let threads = std::thread::available_parallelism()?.get();
+    let mut report = Report::new("scan");
     println!("{rows} rows of flights, {threads} threads, median of {RUNS} runs, alternating");
 
     let bare = SessionContext::new_with_config(
@@ -74,11 +75,9 @@ fn main() -> Result<(), Failure> {
             return Err(format!("{name}: the answers differ\n{ours_rows}\n{theirs_rows}").into());
         }
         let (ours, theirs) = (median(ours), median(theirs));
-        let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
-        report(name, format!("{:.1} ms / {:.1} ms = {ratio:.2}x", ms(theirs), ms(ours)));
+        report.times(name, ms(ours), "bare Vortex", ms(theirs));
     }
-    println!("bare Vortex / Sheaf; above 1 Sheaf is faster");
-    Ok(())
+    report.finish()
 }
 
 fn ms(time: Duration) -> f64 {

@@ -1,4 +1,6 @@
-//! What the benchmarks share: real data at a chosen size, timing, tables.
+//! What the benchmarks share: real data at a chosen size, timing, reports.
+
+mod report;
 
 /// The allocator of the `sheaf` binary, for every engine of a benchmark.
 #[global_allocator]
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int32Array, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+pub use report::Report;
 
 /// An error that ends a benchmark.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -47,11 +51,6 @@ pub fn timed<T>(f: impl FnOnce() -> Result<T, Failure>) -> Result<(T, Duration),
 pub fn percentile(samples: &[Duration], percent: f64) -> Duration {
     let at = ((samples.len() as f64 * percent / 100.0) as usize).min(samples.len() - 1);
     samples[at]
-}
-
-/// One line of a benchmark's table.
-pub fn report(what: &str, figure: impl std::fmt::Display) {
-    println!("{what:<58} {figure:>22}");
 }
 
 /// `count` per second as text with separators.

@@ -17,7 +17,8 @@ cargo xtask test [--quick]   everything that must pass before a change is shared
                              --quick leaves out doc tests, README, tour and Python
 cargo xtask lint             formatting, clippy, tidy, licences
 cargo xtask tidy             the house rules that clippy does not know
-cargo xtask bench [NAME]     all benchmarks, or one
+cargo xtask bench [NAME]     all benchmarks, or one; --check compares with the last
+                             results instead of writing new ones
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
         ["bench"] => bench::run(None),
+        ["bench", "--check"] => bench::check(None),
+        ["bench", "--check", name] | ["bench", name, "--check"] => bench::check(Some(name)),
         ["bench", name] => bench::run(Some(name)),
         _ => {
             eprint!("{USAGE}");

@@ -124,7 +124,7 @@ impl CopyOption {
     }
 
     /// A whole number from 1.
-    #[cfg_attr(not(test), expect(dead_code, reason = "COPY TO will take it"))]
+    #[expect(dead_code, reason = "COPY TO will take it")]
     pub fn count(&self) -> Result<usize> {
         let number = match &self.value {
             OptionValue::Number(digits) => digits.replace('_', "").parse().ok(),

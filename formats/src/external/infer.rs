@@ -10,14 +10,14 @@ const CANDIDATES: [Candidate; 12] = [
     Candidate::Integer,
     Candidate::LongInteger,
     Candidate::Float,
-    Candidate::Date(DateOrder::YearFirst),
-    Candidate::Date(DateOrder::DayFirst),
-    Candidate::Date(DateOrder::MonthFirst),
+    Candidate::Date(DateOrder::Ymd),
+    Candidate::Date(DateOrder::Dmy),
+    Candidate::Date(DateOrder::Mdy),
     Candidate::Time,
-    Candidate::Timestamp(DateOrder::YearFirst, Zone::Without),
-    Candidate::Timestamp(DateOrder::DayFirst, Zone::Without),
-    Candidate::Timestamp(DateOrder::MonthFirst, Zone::Without),
-    Candidate::Timestamp(DateOrder::YearFirst, Zone::With),
+    Candidate::Timestamp(DateOrder::Ymd, Zone::Without),
+    Candidate::Timestamp(DateOrder::Dmy, Zone::Without),
+    Candidate::Timestamp(DateOrder::Mdy, Zone::Without),
+    Candidate::Timestamp(DateOrder::Ymd, Zone::With),
 ];
 
 /// Digits of the widest decimal type.
@@ -48,9 +48,7 @@ impl Candidate {
                     && parse::decimal(value, DECIMAL_DIGITS, 0).is_some()
             }
             Self::Float => parse::float64(value).is_some(),
-            Self::Date(order) => {
-                !value.contains(&b':') && parse::date(value, order).is_some()
-            }
+            Self::Date(order) => !value.contains(&b':') && parse::date(value, order).is_some(),
             Self::Time => parse::time_of_day(value).is_some(),
             Self::Timestamp(order, zone) => {
                 // The time of day follows ten characters at most.
@@ -116,7 +114,7 @@ impl ColumnGuess {
             Candidate::Date(order) | Candidate::Timestamp(order, _) => Some(*order),
             _ => None,
         });
-        orders.flatten().next().filter(|_| self.seen).unwrap_or(DateOrder::YearFirst)
+        orders.flatten().next().filter(|_| self.seen).unwrap_or(DateOrder::Ymd)
     }
 
     pub(super) fn is_text(&self) -> bool {
@@ -194,12 +192,12 @@ mod tests {
             values.iter().for_each(|value| guess.see(value));
             (guess.data_type(), guess.date_order())
         };
-        assert_eq!(order(&["05/01/2013"]), (DataType::Date32, DateOrder::DayFirst));
-        assert_eq!(order(&["05/01/2013", "01/31/2013"]), (DataType::Date32, DateOrder::MonthFirst));
-        assert_eq!(order(&["31.01.2013"]), (DataType::Date32, DateOrder::DayFirst));
-        assert_eq!(order(&["2013/1/31"]), (DataType::Date32, DateOrder::YearFirst));
+        assert_eq!(order(&["05/01/2013"]), (DataType::Date32, DateOrder::Dmy));
+        assert_eq!(order(&["05/01/2013", "01/31/2013"]), (DataType::Date32, DateOrder::Mdy));
+        assert_eq!(order(&["31.01.2013"]), (DataType::Date32, DateOrder::Dmy));
+        assert_eq!(order(&["2013/1/31"]), (DataType::Date32, DateOrder::Ymd));
         assert_eq!(order(&["31/01/2013", "01/31/2013"]).0, DataType::Utf8View);
         let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
-        assert_eq!(order(&["01/31/2013 10:00"]), (micros, DateOrder::MonthFirst));
+        assert_eq!(order(&["01/31/2013 10:00"]), (micros, DateOrder::Mdy));
     }
 }

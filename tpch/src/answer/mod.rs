@@ -39,8 +39,7 @@ impl Answer {
         let names = schema.fields().iter().map(|field| field.name().to_lowercase()).collect();
         let mut rows = Vec::new();
         for batch in batches {
-            let columns =
-                batch.columns().iter().map(|c| value::values(c)).collect::<Result<Vec<_>>>()?;
+            let columns = batch.columns().iter().map(value::values).collect::<Result<Vec<_>>>()?;
             let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
             for _ in 0..batch.num_rows() {
                 rows.push(columns.iter_mut().filter_map(Iterator::next).collect());

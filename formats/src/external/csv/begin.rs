@@ -25,11 +25,7 @@ pub(super) struct Begin {
 
 impl Begin {
     /// Reads the begin of a file from behind its first `skip` lines.
-    pub(super) fn read(
-        source: &dyn Source,
-        compression: Compression,
-        skip: u64,
-    ) -> Result<Self> {
+    pub(super) fn read(source: &dyn Source, compression: Compression, skip: u64) -> Result<Self> {
         let file = source.name().to_owned();
         let stream = source.stream().and_then(|stream| decompressed(stream, compression));
         let stream = stream.map_err(io_error(&file))?;

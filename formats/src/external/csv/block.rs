@@ -14,9 +14,9 @@ use super::chunker::Block;
 use super::columns::{self, Column, Nulls, Rows, Slot};
 use super::faults::{Fault, Reporter};
 use super::records::{Records, Shape, Stop};
+use crate::external::Rejects;
 use crate::external::ordered::Emit;
 use crate::external::parse::DateOrder;
-use crate::external::Rejects;
 use crate::{Error, Result};
 
 /// Fields that are cut before they are parsed.

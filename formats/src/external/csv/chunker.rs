@@ -161,7 +161,9 @@ fn last_unquoted_end(text: &[u8], quote: u8, dialect: &Dialect) -> usize {
             let byte = text[at];
             if !quoted {
                 quoted = byte == quote
-                    && (at == 0 || matches!(text[at - 1], b'\n' | b'\r') || text[at - 1] == dialect.delimiter);
+                    && (at == 0
+                        || matches!(text[at - 1], b'\n' | b'\r')
+                        || text[at - 1] == dialect.delimiter);
                 if quoted {
                     see(outside & !(u64::MAX << bit));
                 }

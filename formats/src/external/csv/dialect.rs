@@ -21,7 +21,8 @@ impl Dialect {
         let refuse = |what: &str| Err(Error::Invalid(format!("CSV: {what}")));
         let bytes = [Some(self.delimiter), self.quote, self.escape, self.comment];
         // Other bytes are parts of characters.
-        if bytes.iter().flatten().any(|byte| !byte.is_ascii() || matches!(byte, b'\r' | b'\n' | 0)) {
+        if bytes.iter().flatten().any(|byte| !byte.is_ascii() || matches!(byte, b'\r' | b'\n' | 0))
+        {
             return refuse(
                 "delimiter, quote, escape and comment are one ASCII character each and no line end",
             );

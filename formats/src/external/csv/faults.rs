@@ -54,7 +54,9 @@ impl Reporter<'_> {
         let reason = match fault.reason {
             Reason::NotAValue => format!("{NOT_A_VALUE} {}", type_name(field.data_type())),
             Reason::NotText => "is not UTF-8: convert the file".to_owned(),
-            Reason::Null => "the field is empty or NULL and the column must have a value".to_owned(),
+            Reason::Null => {
+                "the field is empty or NULL and the column must have a value".to_owned()
+            }
         };
         let what = match fault.reason {
             Reason::Null => reason.clone(),

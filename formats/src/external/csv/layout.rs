@@ -10,10 +10,10 @@ use super::columns::{self, Nulls};
 use super::records::{self, Records, Shape, unescape};
 use super::sniff::{self, Sniffed};
 use super::{faults, malformed};
+use crate::Result;
 use crate::external::ReadOptions;
 use crate::external::infer::ColumnGuess;
 use crate::external::parse::DateOrder;
-use crate::Result;
 
 /// What is known of the records before they are read.
 pub(super) struct Layout {
@@ -251,7 +251,7 @@ impl Opening<'_> {
         guesses: &Guesses<'_>,
     ) -> Result<Layout> {
         for field in schema.fields() {
-            columns::column(field, DateOrder::YearFirst)
+            columns::column(field, DateOrder::Ymd)
                 .map_err(|what| malformed(self.file, None, Some(field.name()), what))?;
         }
         let wanted = schema.fields().len();
@@ -278,7 +278,7 @@ impl Opening<'_> {
             },
         };
         let order = |place: &usize| {
-            guesses.columns.get(*place).map_or(DateOrder::YearFirst, ColumnGuess::date_order)
+            guesses.columns.get(*place).map_or(DateOrder::Ymd, ColumnGuess::date_order)
         };
         Ok(Layout {
             header,
@@ -362,7 +362,9 @@ fn see(guess: &mut ColumnGuess, value: &[u8], nulls: &Nulls) {
     // Codes of places and telephone numbers would lose their begin.
     let digits = value.strip_prefix(b"-").unwrap_or(value);
     match digits {
-        [b'+', ..] | [b'0', b'0'..=b'9', ..] if digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'+')) => {
+        [b'+', ..] | [b'0', b'0'..=b'9', ..]
+            if digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'+')) =>
+        {
             guess.see_text();
         }
         // Bytes that are not text are reported when the record is read.

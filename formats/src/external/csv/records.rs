@@ -197,7 +197,8 @@ impl<const N: usize> Cutter<'_, N> {
 
     /// Goes over the line end that begins here.
     fn line_end(&mut self) {
-        let feed = self.text.get(self.at) == Some(&b'\r') && self.text.get(self.at + 1) == Some(&b'\n');
+        let feed =
+            self.text.get(self.at) == Some(&b'\r') && self.text.get(self.at + 1) == Some(&b'\n');
         self.at = (self.at + 1 + usize::from(feed)).min(self.text.len());
         self.finder.skip_to(self.at);
     }
@@ -247,7 +248,9 @@ impl<const N: usize> Cutter<'_, N> {
         let Dialect { delimiter, .. } = self.shape.dialect;
         loop {
             match self.finder.next() {
-                Some(at) if self.text[at] == delimiter || matches!(self.text[at], b'\n' | b'\r') => {
+                Some(at)
+                    if self.text[at] == delimiter || matches!(self.text[at], b'\n' | b'\r') =>
+                {
                     return at;
                 }
                 Some(_) => {}
@@ -270,9 +273,10 @@ impl<const N: usize> Cutter<'_, N> {
             };
             let byte = Some(self.text[at]);
             let escapes = byte == escape
-                && self.text.get(at + 1).is_some_and(|&next| {
-                    Some(next) == quote || Some(next) == own_escape
-                });
+                && self
+                    .text
+                    .get(at + 1)
+                    .is_some_and(|&next| Some(next) == quote || Some(next) == own_escape);
             if escapes {
                 flags |= ESCAPED;
                 self.finder.skip_to(at + 2);
@@ -335,8 +339,8 @@ pub(super) fn last_end(text: &[u8], dialect: &Dialect) -> usize {
     let mut last = 0;
     while cutter.at < text.len() {
         cutter.skip_lines();
-        let unclosed = cutter.at < text.len()
-            && matches!(cutter.record(&mut []), Err(Defect::Unclosed(_)));
+        let unclosed =
+            cutter.at < text.len() && matches!(cutter.record(&mut []), Err(Defect::Unclosed(_)));
         if !unclosed && matches!(text[cutter.at - 1], b'\n' | b'\r') {
             last = cutter.at;
         }

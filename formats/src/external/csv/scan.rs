@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn finds_what_a_loop_finds() {
-        let text: Vec<u8> = (0..1000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 27) as u8).collect();
+        let text: Vec<u8> =
+            (0..1000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 27) as u8).collect();
         for len in [0, 1, 15, 63, 64, 65, 127, 128, 1000] {
             for from in [0, 1, 63, 64, len] {
                 let text = &text[..len];

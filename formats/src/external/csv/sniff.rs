@@ -121,8 +121,7 @@ fn score(sample: &[u8], whole: bool, dialect: &Dialect) -> (Score, u64) {
     let mut tried: Vec<usize> = widths.clone();
     tried.sort_unstable();
     tried.dedup();
-    let (most, width) =
-        tried.iter().map(|&width| (count(width), width)).max().unwrap_or((0, 0));
+    let (most, width) = tried.iter().map(|&width| (count(width), width)).max().unwrap_or((0, 0));
     let all = widths.len() + survey.defects;
     let agreement = if all == 0 { 0.0 } else { most as f64 / all as f64 };
     let begin = survey.records.get(preamble).map_or(0, |(start, _)| *start);

@@ -72,8 +72,19 @@ fn text_columns(width: usize) -> ReadOptions {
 
 fn field() -> impl Strategy<Value = Option<String>> {
     let piece = prop_oneof![
-        Just("\""), Just("\"\""), Just(","), Just("\n"), Just("\r\n"), Just("\r"), Just(" "),
-        Just("x"), Just("ä€𝄞"), Just("\0"), Just("#"), Just("\\"), Just("seventeen letters"),
+        Just("\""),
+        Just("\"\""),
+        Just(","),
+        Just("\n"),
+        Just("\r\n"),
+        Just("\r"),
+        Just(" "),
+        Just("x"),
+        Just("ä€𝄞"),
+        Just("\0"),
+        Just("#"),
+        Just("\\"),
+        Just("seventeen letters"),
     ];
     prop_oneof![
         1 => Just(None),
@@ -82,9 +93,8 @@ fn field() -> impl Strategy<Value = Option<String>> {
 }
 
 fn table() -> impl Strategy<Value = Vec<Vec<Option<String>>>> {
-    (1..5usize).prop_flat_map(|width| {
-        prop::collection::vec(prop::collection::vec(field(), width), 0..20)
-    })
+    (1..5usize)
+        .prop_flat_map(|width| prop::collection::vec(prop::collection::vec(field(), width), 0..20))
 }
 
 /// As other programs write it: what needs quotes has them.

@@ -126,6 +126,9 @@ mod tests {
         assert_eq!(decimal(nines.as_bytes(), 38, 0), Some(10i128.pow(38) - 1));
         assert_eq!(decimal(format!("{nines}9").as_bytes(), 38, 0), None);
         assert_eq!(decimal(b"1250", 5, -2), Some(13));
-        assert_eq!(decimal(b"123456789012345678", 38, 10), Some(1_234_567_890_123_456_780_000_000_000));
+        assert_eq!(
+            decimal(b"123456789012345678", 38, 10),
+            Some(1_234_567_890_123_456_780_000_000_000)
+        );
     }
 }

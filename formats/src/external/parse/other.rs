@@ -64,9 +64,15 @@ mod tests {
         ] {
             assert_eq!(uuid(text.as_bytes()), expected, "{text}");
         }
-        for text in ["", "0123", "01234567--89ab-cdef-0123-456789abcdef", "-0123456789abcdef0123456789abcdef",
-            "0123456789abcdef0123456789abcdef-", "0123456789abcdef0123456789abcdef00", "g123456789abcdef0123456789abcdef"]
-        {
+        for text in [
+            "",
+            "0123",
+            "01234567--89ab-cdef-0123-456789abcdef",
+            "-0123456789abcdef0123456789abcdef",
+            "0123456789abcdef0123456789abcdef-",
+            "0123456789abcdef0123456789abcdef00",
+            "g123456789abcdef0123456789abcdef",
+        ] {
             assert_eq!(uuid(text.as_bytes()), None, "{text}");
         }
     }

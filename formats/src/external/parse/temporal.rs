@@ -9,11 +9,11 @@ const SECOND_NS: i64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum DateOrder {
     /// `2013-01-31`, `2013/1/31`.
-    YearFirst,
+    Ymd,
     /// `31.01.2013`, `31/1/2013`.
-    DayFirst,
+    Dmy,
     /// `01/31/2013`.
-    MonthFirst,
+    Mdy,
 }
 
 /// What a point in time says about its zone, and what it may say.
@@ -76,16 +76,15 @@ pub(in super::super) fn timestamp(
 
 /// A date at the begin of a text, as days from 1970-01-01, and what follows.
 fn leading_date(text: &[u8], order: DateOrder) -> Option<(i64, &[u8])> {
-    if order == DateOrder::YearFirst {
-        if let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, rest @ ..] = text {
-            let digit = |byte: &u8| u32::from(byte.wrapping_sub(b'0'));
-            let digits = [y0, y1, y2, y3, m0, m1, d0, d1].map(digit);
-            if digits.iter().all(|&digit| digit <= 9) && !rest.first().is_some_and(u8::is_ascii_digit)
-            {
-                let [y0, y1, y2, y3, m0, m1, d0, d1] = digits;
-                let year = i64::from(y0 * 1000 + y1 * 100 + y2 * 10 + y3);
-                return Some((days(year, m0 * 10 + m1, d0 * 10 + d1)?, rest));
-            }
+    if order == DateOrder::Ymd
+        && let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, rest @ ..] = text
+    {
+        let digit = |byte: &u8| u32::from(byte.wrapping_sub(b'0'));
+        let digits = [y0, y1, y2, y3, m0, m1, d0, d1].map(digit);
+        if digits.iter().all(|&digit| digit <= 9) && !rest.first().is_some_and(u8::is_ascii_digit) {
+            let [y0, y1, y2, y3, m0, m1, d0, d1] = digits;
+            let year = i64::from(y0 * 1000 + y1 * 100 + y2 * 10 + y3);
+            return Some((days(year, m0 * 10 + m1, d0 * 10 + d1)?, rest));
         }
     }
     loose_date(text, order)
@@ -94,7 +93,7 @@ fn leading_date(text: &[u8], order: DateOrder) -> Option<(i64, &[u8])> {
 /// Parts of any length that are separated by `-`, `/` or `.`.
 fn loose_date(text: &[u8], order: DateOrder) -> Option<(i64, &[u8])> {
     let (negative, text) = match text.strip_prefix(b"-") {
-        Some(rest) if order == DateOrder::YearFirst => (true, rest),
+        Some(rest) if order == DateOrder::Ymd => (true, rest),
         _ => (false, text),
     };
     let (first, first_len, rest) = digits(text)?;
@@ -106,12 +105,12 @@ fn loose_date(text: &[u8], order: DateOrder) -> Option<(i64, &[u8])> {
     let rest = rest.strip_prefix(&[separator])?;
     let (third, third_len, rest) = digits(rest)?;
     let (year, month, day) = match order {
-        DateOrder::YearFirst => (first, second, third),
-        DateOrder::DayFirst => (third, second, first),
-        DateOrder::MonthFirst => (third, first, second),
+        DateOrder::Ymd => (first, second, third),
+        DateOrder::Dmy => (third, second, first),
+        DateOrder::Mdy => (third, first, second),
     };
     let (year_len, day_len) = match order {
-        DateOrder::YearFirst => (first_len, third_len),
+        DateOrder::Ymd => (first_len, third_len),
         _ => (third_len, first_len),
     };
     // A year of two digits would have to be guessed.
@@ -232,11 +231,11 @@ mod tests {
     use super::*;
 
     fn day(text: &str) -> Option<i32> {
-        date(text.as_bytes(), DateOrder::YearFirst)
+        date(text.as_bytes(), DateOrder::Ymd)
     }
 
     fn micros(text: &str, zone: Zone) -> Option<i64> {
-        timestamp(text.as_bytes(), TimeUnit::Microsecond, zone, DateOrder::YearFirst)
+        timestamp(text.as_bytes(), TimeUnit::Microsecond, zone, DateOrder::Ymd)
     }
 
     #[test]
@@ -266,10 +265,10 @@ mod tests {
         ] {
             assert_eq!(day(text), expected, "{text}");
         }
-        assert_eq!(date(b"31.01.2013", DateOrder::DayFirst), day("2013-01-31"));
-        assert_eq!(date(b"1/31/2013", DateOrder::MonthFirst), day("2013-01-31"));
-        assert_eq!(date(b"31/01/2013", DateOrder::MonthFirst), None);
-        assert_eq!(date(b"2013-01-31", DateOrder::DayFirst), None);
+        assert_eq!(date(b"31.01.2013", DateOrder::Dmy), day("2013-01-31"));
+        assert_eq!(date(b"1/31/2013", DateOrder::Mdy), day("2013-01-31"));
+        assert_eq!(date(b"31/01/2013", DateOrder::Mdy), None);
+        assert_eq!(date(b"2013-01-31", DateOrder::Dmy), None);
     }
 
     #[test]
@@ -320,12 +319,19 @@ mod tests {
         assert_eq!(micros("1970-01-01", Zone::Without), Some(0));
         assert_eq!(micros("1970-01-01 00:00:00.0000005", Zone::Without), Some(1));
         assert_eq!(micros("1969-12-31 23:59:59.25", Zone::Without), Some(-750_000));
-        for text in ["", "1970-01-01 ", "1970-01-01x12:00", "1970-01-01 12:00 CET", "1970-01-01 12:00+99",
-            "9999999-01-01 00:00:00"]
-        {
+        for text in [
+            "",
+            "1970-01-01 ",
+            "1970-01-01x12:00",
+            "1970-01-01 12:00 CET",
+            "1970-01-01 12:00+99",
+            "9999999-01-01 00:00:00",
+        ] {
             assert_eq!(micros(text, Zone::With), None, "{text}");
         }
-        let nanos = |text: &str| timestamp(text.as_bytes(), TimeUnit::Nanosecond, Zone::Without, DateOrder::YearFirst);
+        let nanos = |text: &str| {
+            timestamp(text.as_bytes(), TimeUnit::Nanosecond, Zone::Without, DateOrder::Ymd)
+        };
         assert_eq!(nanos("2262-04-11 23:47:16.854775807"), Some(i64::MAX));
         assert_eq!(nanos("2262-04-11 23:47:16.854775808"), None);
     }

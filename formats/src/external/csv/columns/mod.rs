@@ -85,11 +85,7 @@ pub(super) trait Column: Send {
 
 /// Gives the trimmed values of a column that is not text to `push`, which says whether
 /// it was one; NULLs are `None`.
-fn push_values(
-    rows: &Rows<'_>,
-    slot: &mut Slot<'_>,
-    mut push: impl FnMut(Option<&[u8]>) -> bool,
-) {
+fn push_values(rows: &Rows<'_>, slot: &mut Slot<'_>, mut push: impl FnMut(Option<&[u8]>) -> bool) {
     let mut unescaped = Vec::new();
     for row in 0..rows.records.len() {
         let cell = rows.records.cell(rows.text, row, slot.place);

@@ -76,18 +76,18 @@ pub(super) fn decimals(field: &Field) -> Box<dyn Column> {
 
 /// Reads a column of dates, times, or points in time.
 pub(super) fn temporal(field: &Field, order: DateOrder) -> Box<dyn Column> {
-    let at = |unit: TimeUnit, zone: Zone| {
-        move |text: &[u8]| parse::timestamp(text, unit, zone, order)
-    };
-    let time = |unit_ns: i64| {
-        move |text: &[u8]| Some((parse::time_of_day(text)? + unit_ns / 2) / unit_ns)
-    };
+    let at =
+        |unit: TimeUnit, zone: Zone| move |text: &[u8]| parse::timestamp(text, unit, zone, order);
+    let time =
+        |unit_ns: i64| move |text: &[u8]| Some((parse::time_of_day(text)? + unit_ns / 2) / unit_ns);
     let short_time = |unit_ns: i64| move |text: &[u8]| i32::try_from(time(unit_ns)(text)?).ok();
     match field.data_type() {
         DataType::Timestamp(unit, zone) => {
             let zone = if zone.is_some() { Zone::With } else { Zone::Without };
             match unit {
-                TimeUnit::Second => Primitive::<TimestampSecondType, _>::boxed(field, at(*unit, zone)),
+                TimeUnit::Second => {
+                    Primitive::<TimestampSecondType, _>::boxed(field, at(*unit, zone))
+                }
                 TimeUnit::Millisecond => {
                     Primitive::<TimestampMillisecondType, _>::boxed(field, at(*unit, zone))
                 }
