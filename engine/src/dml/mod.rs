@@ -40,7 +40,6 @@ pub(crate) fn changes_rows(statement: &Statement) -> bool {
 /// Runs a statement that changes rows.
 pub(crate) async fn run(context: &Context, statement: &sql::Statement) -> Result<Output> {
     let statement = match statement {
-        sql::Statement::Copy(copy) if copy.to => return Err(Error::not_supported("COPY … TO")),
         sql::Statement::Copy(copy) => return copy::run(context, copy).await,
         sql::Statement::Sql(statement) => statement.as_ref(),
     };

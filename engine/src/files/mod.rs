@@ -4,8 +4,10 @@
 //! ```text
 //!   a name, a glob, a URL  -- inputs -->  Dataset  -- relation -->  a table to plan with
 //!   options in SQL         -- options ->  ReadOptions
+//!   COPY … TO              -- export -->  Writer
 //! ```
 
+mod export;
 mod findings;
 mod functions;
 mod inputs;
@@ -14,6 +16,7 @@ mod readings;
 mod relation;
 mod remote;
 
+pub(crate) use export::copy_to;
 pub(crate) use findings::findings;
 pub(crate) use functions::{FILES, replace_readers};
 pub(crate) use options::{read_options, skips_errors};

@@ -23,6 +23,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use futures::TryStreamExt;
 use sheaf_formats::external::{Dataset, Format, Input, ReadOptions};
 
 use super::inputs::{inputs, is_glob, paths};
@@ -91,12 +92,17 @@ async fn parquet(
     }
     let mut urls = Vec::new();
     for name in names {
-        // DataFusion's globs differ from ours in what they match; those with folder
-        // columns must be globs to it, because it finds the folders below them.
+        // DataFusion's globs differ from ours in what they match: a star may stand for
+        // several folders. Those with folder columns must be globs to it, because it
+        // finds the folders below them.
         if is_glob(name) && !folders.is_empty() {
             let absolute =
                 std::path::absolute(name).map_err(|error| unreadable(Path::new(name), &error))?;
-            urls.push(ListingTableUrl::parse(absolute.to_string_lossy())?);
+            let url = ListingTableUrl::parse(absolute.to_string_lossy())?;
+            if listed(state, &url).await? != paths(name)?.len() {
+                return Ok(None);
+            }
+            urls.push(url);
         } else {
             for path in paths(name)? {
                 urls.push(file_url(&path)?);
@@ -116,6 +122,13 @@ async fn parquet(
         .with_listing_options(options)
         .with_schema(schema);
     Ok(Some(Arc::new(ListingTable::try_new(config)?)))
+}
+
+/// How many files DataFusion finds.
+async fn listed(state: &SessionState, url: &ListingTableUrl) -> Result<usize> {
+    let store = state.runtime_env().object_store(url)?;
+    let files = url.list_all_files(state, &store, "").await?;
+    Ok(files.try_fold(0, |count, _| std::future::ready(Ok(count + 1))).await?)
 }
 
 fn file_url(path: &Path) -> Result<ListingTableUrl> {

@@ -2,14 +2,17 @@
 //! `file://`. Credentials come from the environment variables that the stores' own
 //! tools read.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, parse_url_opts};
 use sheaf_formats::external::Source;
+use sheaf_formats::external::write::Target;
+use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 use url::Url;
 
@@ -155,5 +158,79 @@ impl Read for Stream {
         let len = out.len().min(self.chunk.len());
         out[..len].copy_from_slice(&self.chunk.split_to(len));
         Ok(len)
+    }
+}
+
+/// A file to write at a URL, which is there once it is whole.
+pub(super) fn target(name: &str) -> Result<Box<dyn Target>> {
+    let (store, location) = store(name)?;
+    let upload = BufWriter::with_capacity(store, location, CHUNK_LEN as usize);
+    let name = name.to_owned();
+    let runtime = Handle::current();
+    Ok(Box::new(NewRemoteFile { name, upload: Some(upload), runtime, len: 0 }))
+}
+
+/// Refuses a URL that files are below of.
+pub(super) fn check_empty(name: &str) -> Result<()> {
+    let (store, folder) = store(name)?;
+    let mut listed = store.list(Some(&folder));
+    let first = Handle::current().block_on(listed.try_next());
+    match first.map_err(|error| failed(name, &error))? {
+        None => Ok(()),
+        Some(_) => Err(Error::new(
+            ErrorKind::Io,
+            format!("there are files below {name}: name another folder"),
+        )),
+    }
+}
+
+/// A file on its way into an object store, in parts of which the store makes one. Like
+/// [`RemoteFile`] it waits for the network.
+struct NewRemoteFile {
+    name: String,
+    /// `None` once the file is there.
+    upload: Option<BufWriter>,
+    runtime: Handle,
+    len: u64,
+}
+
+impl Write for NewRemoteFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(upload) = &mut self.upload else { return Ok(0) };
+        self.runtime.block_on(upload.put(Bytes::copy_from_slice(bytes)))?;
+        self.len += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Target for NewRemoteFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn commit(mut self: Box<Self>) -> sheaf_formats::Result<u64> {
+        if let Some(upload) = &mut self.upload {
+            self.runtime
+                .block_on(upload.shutdown())
+                .map_err(|source| sheaf_formats::Error::Io { file: self.name.clone(), source })?;
+        }
+        self.upload = None;
+        Ok(self.len)
+    }
+}
+
+impl Drop for NewRemoteFile {
+    fn drop(&mut self) {
+        if let Some(mut upload) = self.upload.take() {
+            // Parts that are there already cost money until they are given up. There
+            // is nobody to tell if that fails.
+            self.runtime.spawn(async move {
+                let _ = upload.abort().await;
+            });
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::prepared::Named;
 use super::{Output, Session, describe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::{self, arrow_type, fold, ident_position, one_ident, position_of};
-use crate::{ddl, dml};
+use crate::{ddl, dml, files};
 
 /// A statement is tried again this often when other commits got in its way.
 const ATTEMPTS_MAX: usize = 10;
@@ -25,6 +25,9 @@ pub(super) async fn run(
     match statement {
         sql::Statement::Sql(statement) if !dml::changes_rows(&statement) => {
             run_sql(session, *statement, parameters).await
+        }
+        sql::Statement::Copy(copy) if copy.to => {
+            files::copy_to(&session.context(parameters)?, &copy).await
         }
         writing => write(session, &writing, parameters).await,
     }

@@ -27,6 +27,8 @@ pub(crate) fn initial_state() -> Result<SessionState> {
     options.sql_parser.parse_float_as_decimal = true;
     // now() and to_timestamp() have a zone, as in PostgreSQL.
     options.execution.time_zone = Some("UTC".to_owned());
+    // The pattern of a glob is about the whole path.
+    options.execution.listing_table_ignore_subdirectory = false;
     options.sql_parser.map_string_types_to_utf8view = true;
     let mut state = SessionStateBuilder::new()
         .with_config(config)

@@ -54,15 +54,16 @@ pub(crate) fn select(
 /// `schema.name AS alias`
 pub(crate) fn relation(schema: &str, name: &str, alias: &str) -> TableWithJoins {
     let quoted = |text: &str| Ident::with_quote('"', text);
+    let alias = TableAlias { explicit: true, name: quoted(alias), columns: vec![], at: None };
+    relation_named(ObjectName::from(vec![quoted(schema), quoted(name)]), Some(alias))
+}
+
+/// `name [AS alias]`
+pub(crate) fn relation_named(name: ObjectName, alias: Option<TableAlias>) -> TableWithJoins {
     TableWithJoins {
         relation: TableFactor::Table {
-            name: ObjectName::from(vec![quoted(schema), quoted(name)]),
-            alias: Some(TableAlias {
-                explicit: true,
-                name: quoted(alias),
-                columns: vec![],
-                at: None,
-            }),
+            name,
+            alias,
             args: None,
             with_hints: vec![],
             version: None,

@@ -124,7 +124,6 @@ impl CopyOption {
     }
 
     /// A whole number from 1.
-    #[expect(dead_code, reason = "COPY TO will take it")]
     pub fn count(&self) -> Result<usize> {
         let number = match &self.value {
             OptionValue::Number(digits) => digits.replace('_', "").parse().ok(),
@@ -134,7 +133,6 @@ impl CopyOption {
     }
 
     /// One name or a list of them, folded.
-    #[cfg_attr(not(test), expect(dead_code, reason = "COPY TO will take it"))]
     pub fn names(&self) -> Result<Vec<String>> {
         match &self.value {
             OptionValue::Name(name) => Ok(vec![fold(name)]),

@@ -22,7 +22,9 @@ mod uuid;
 mod uuid_casts;
 
 pub(crate) use binder::{bind_constant, bind_query};
-pub(crate) use build::{column_of, relation, select, string_literal, with_column_names};
+pub(crate) use build::{
+    column_of, relation, relation_named, select, string_literal, with_column_names,
+};
 pub(crate) use copy::Copy;
 pub(crate) use copy_option::{CopyOption, CopyOptions, OptionValue};
 pub(crate) use create_table::PARTITION_FUNCTION;

@@ -128,6 +128,7 @@ files!(
     alter,
     casts,
     copy,
+    copy_to,
     create_table,
     ctas,
     defaults,

@@ -66,7 +66,12 @@ impl Compression {
     }
 
     /// A name without the ending of its compression, and the compression.
-    fn split(name: &str) -> (&str, Self) {
+    pub(super) fn split(name: &str) -> (&str, Self) {
+        // The query of a URL, such as a signature, is no part of the file's name.
+        let name = match name.contains("://") {
+            true => name.split(['?', '#']).next().unwrap_or(name),
+            false => name,
+        };
         let lower = name.to_ascii_lowercase();
         for (ending, compression) in [
             (".gz", Self::Gzip),
@@ -92,6 +97,8 @@ mod tests {
         assert_eq!(Format::of_name("x.parquet").unwrap(), Format::Parquet);
         assert_eq!(Format::of_name("s3://b/x.jsonl.gz").unwrap(), Format::Json);
         assert_eq!(Compression::of_name("x.csv.ZST"), Compression::Zstd);
+        assert_eq!(Format::of_name("https://h/x.csv.gz?sig=a.b/c").unwrap(), Format::Csv);
+        assert_eq!(Compression::of_name("https://h/x.csv.gz?sig=a.b/c"), Compression::Gzip);
         let message = Format::of_name("x.xlsx").unwrap_err().to_string();
         assert!(message.contains(".xlsx") && message.contains(".csv"), "{message}");
         assert!(Format::of_name("plain").is_err());

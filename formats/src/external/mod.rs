@@ -19,6 +19,7 @@ use arrow::array::RecordBatch;
 use crate::{Error, Result};
 
 mod arrow_ipc;
+mod columns;
 mod csv;
 mod dataset;
 mod format;
@@ -31,6 +32,7 @@ mod parse;
 mod reader;
 mod rejects;
 mod source;
+pub mod write;
 
 pub use dataset::{Dataset, Input, Progress};
 pub use format::{Compression, Format};

@@ -4,9 +4,7 @@
 //! types, and Arrow's reader of it panics on some. Decoding is fenced by
 //! `catch_unwind`, as checksums in Parquet are optional. A row group is a piece.
 
-use std::any::Any;
 use std::io::{self, BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ::parquet::arrow::ProjectionMask;
@@ -15,15 +13,15 @@ use ::parquet::arrow::arrow_reader::{
 };
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{ChunkReader, Length};
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use bytes::Bytes;
 
+use super::columns::{by_name, convert, guarded, malformed, views};
 use super::ordered::{Emit, Piece, Pieces};
 use super::reader::{FileReader, Findings};
 use super::{ReadOptions, Source};
-use crate::{Error, Result};
+use crate::Result;
 
 pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box<dyn FileReader>> {
     let name = source.name().to_owned();
@@ -169,59 +167,6 @@ impl Plan {
     }
 }
 
-/// Index in the file of each wanted column.
-fn by_name(name: &str, found: &SchemaRef, wanted: &SchemaRef) -> Result<Vec<usize>> {
-    wanted
-        .fields()
-        .iter()
-        .map(|field| {
-            let refuse = |what: String| in_column(name, field, what);
-            let exact = found.index_of(field.name()).ok();
-            let alike =
-                || found.fields().iter().position(|f| f.name().eq_ignore_ascii_case(field.name()));
-            let index = exact.or_else(alike).ok_or_else(|| {
-                let names: Vec<_> =
-                    found.fields().iter().map(|field| field.name().as_str()).collect();
-                refuse(format!("the file has no such column, only {}", names.join(", ")))
-            })?;
-            let data_type = found.field(index).data_type();
-            if data_type != field.data_type() && !can_cast_types(data_type, field.data_type()) {
-                return Err(refuse(format!("{data_type} cannot become {}", field.data_type())));
-            }
-            Ok(index)
-        })
-        .collect()
-}
-
-fn convert(name: &str, array: &ArrayRef, field: &FieldRef) -> Result<ArrayRef> {
-    let array = match array.data_type() == field.data_type() {
-        true => Arc::clone(array),
-        false => {
-            let options = CastOptions { safe: false, ..CastOptions::default() };
-            cast_with_options(array, field.data_type(), &options)
-                .map_err(|e| in_column(name, field, e.to_string()))?
-        }
-    };
-    if !field.is_nullable() && array.logical_null_count() > 0 {
-        return Err(in_column(name, field, "a value is NULL and the column must have one"));
-    }
-    Ok(array)
-}
-
-fn views(fields: &Fields) -> Fields {
-    fields
-        .iter()
-        .map(|field| {
-            let data_type = match field.data_type() {
-                DataType::Utf8 => DataType::Utf8View,
-                DataType::Binary => DataType::BinaryView,
-                other => other.clone(),
-            };
-            Field::new(field.name(), data_type, field.is_nullable())
-        })
-        .collect()
-}
-
 /// A source as the Parquet crate reads it.
 #[derive(Clone)]
 struct Chunks(Arc<dyn Source>);
@@ -264,24 +209,5 @@ impl Read for Range {
         out[..len].copy_from_slice(&self.source.read_at(self.at, len)?);
         self.at += len as u64;
         Ok(len)
-    }
-}
-
-fn guarded<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_: Box<dyn Any + Send>| {
-        Err(malformed(name, "the Parquet file is damaged: it does not decode"))
-    })
-}
-
-fn malformed(name: &str, what: impl ToString) -> Error {
-    Error::Malformed { file: name.to_owned(), line: None, column: None, what: what.to_string() }
-}
-
-fn in_column(name: &str, field: &Field, what: impl Into<String>) -> Error {
-    Error::Malformed {
-        file: name.to_owned(),
-        line: None,
-        column: Some(field.name().clone()),
-        what: what.into(),
     }
 }

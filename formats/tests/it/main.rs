@@ -5,6 +5,7 @@
 mod csv;
 mod envelope;
 mod external_parquet;
+mod json;
 mod scan;
 mod segment;
 mod support;

@@ -268,7 +268,8 @@ impl<const N: usize> Cutter<'_, N> {
         self.finder.skip_to(start + 1);
         let close = loop {
             let Some(at) = self.finder.next() else {
-                defect.get_or_insert(Defect::Unclosed(start));
+                // Whatever else is wrong, the record has no end.
+                *defect = Some(Defect::Unclosed(start));
                 return (self.text.len(), 0);
             };
             let byte = Some(self.text[at]);

@@ -180,6 +180,23 @@ proptest! {
     }
 }
 
+/// What follows the first quoted field is wrong, and the second one has no end.
+#[test]
+fn a_record_without_an_end_is_not_cut_whatever_else_is_wrong() {
+    let mut options = text_columns(2);
+    options.csv.comment = Some(b'#');
+    let outcome = |block_len: usize| {
+        let rejects = Arc::new(Rejects::new(10));
+        let options = ReadOptions { rejects: Some(rejects.clone()), ..options.clone() };
+        let rows =
+            read(b"\"a\"b,\"\n\n\nc,d\n", &options, block_len).map(|batches| texts(&batches));
+        (rows.unwrap(), rejects.kept())
+    };
+    let (rows, rejects) = outcome(1 << 20);
+    assert!(rows.is_empty() && rejects.len() == 1);
+    assert_eq!(outcome(1), (rows, rejects));
+}
+
 #[test]
 fn lines_of_errors_do_not_depend_on_blocks() {
     let mut options = text_columns(2);
