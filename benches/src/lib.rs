@@ -1,10 +1,10 @@
-//! What the benchmarks share: real data at a chosen size, timing, reports.
+//! What the benchmarks share: real data at a chosen size, processes, timing, reports.
+//!
+//! The allocator is that of the `sheaf` binary for every engine of a benchmark: the
+//! crate `sheaf_tpch` sets it.
 
+mod process;
 mod report;
-
-/// The allocator of the `sheaf` binary, for every engine of a benchmark.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Int32Array, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+pub use process::{Outcome, Task};
 pub use report::Report;
 
 /// An error that ends a benchmark.

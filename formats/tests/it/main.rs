@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod arrow_ipc;
 mod csv;
 mod envelope;
 mod external_parquet;
@@ -9,3 +10,4 @@ mod json;
 mod scan;
 mod segment;
 mod support;
+mod write;

@@ -24,9 +24,14 @@ const TEXTS_SCRIPT: &str = include_str!("../../peers/tpcds_queries.py");
 
 /// The command that starts a peer's process.
 pub fn peer(engine: &str) -> Result<Command> {
-    let mut command = Command::new(environment("peers", PEERS)?);
+    let mut command = Command::new(peers()?);
     command.arg(script("peers.py", PEERS_SCRIPT)?).arg(engine);
     Ok(command)
+}
+
+/// The Python that has the peers.
+pub fn peers() -> Result<PathBuf> {
+    environment("peers", PEERS)
 }
 
 /// The text of the TPC-DS queries in the order of their numbers.

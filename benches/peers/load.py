@@ -1,0 +1,66 @@
+"""A peer's side of the benchmark `load`: one task, then the process ends.
+
+    python load.py --task JSON
+
+The fields of the task and of the outcome are those of `benches/src/process.rs`.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+
+
+def duckdb_load(task):
+    import duckdb
+
+    os.makedirs(task["database"])
+    start = time.perf_counter()
+    connection = duckdb.connect(os.path.join(task["database"], "database.duckdb"))
+    connection.execute(f"SET threads = {task['threads']}")
+    connection.execute(task["create"])
+    formats = {"csv": "(FORMAT csv, HEADER)", "ndjson": "(FORMAT json)", "parquet": "(FORMAT parquet)"}
+    connection.execute(f"COPY lineitem FROM '{task['file']}' {formats[task['format']]}")
+    connection.execute("CHECKPOINT")
+    seconds = time.perf_counter() - start
+    return seconds, connection.execute(task["check"]).fetchone()
+
+
+def duckdb_export(task):
+    import duckdb
+
+    connection = duckdb.connect(os.path.join(task["database"], "database.duckdb"))
+    connection.execute(f"SET threads = {task['threads']}")
+    formats = {
+        "csv": "(FORMAT csv, HEADER)",
+        "ndjson": "(FORMAT json)",
+        "parquet": "(FORMAT parquet, COMPRESSION zstd)",
+    }
+    start = time.perf_counter()
+    connection.execute(f"COPY lineitem TO '{task['file']}' {formats[task['format']]}")
+    # Sheaf's files are durable when COPY ends.
+    with open(task["file"], "rb") as file:
+        os.fsync(file.fileno())
+    return time.perf_counter() - start, []
+
+
+def polars_load(task):
+    os.environ["POLARS_MAX_THREADS"] = str(task["threads"])
+    import polars
+
+    read = {"csv": polars.read_csv, "ndjson": polars.read_ndjson, "parquet": polars.read_parquet}
+    start = time.perf_counter()
+    frame = read[task["format"]](task["file"])
+    seconds = time.perf_counter() - start
+    return seconds, [str(frame.height)]
+
+
+def main():
+    task = json.loads(sys.argv[sys.argv.index("--task") + 1])
+    seconds, answer = globals()[f"{task['engine']}_{task['action']}"](task)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "answer": [str(v) for v in answer], "peak_bytes": peak}))
+
+
+main()
