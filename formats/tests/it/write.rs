@@ -69,7 +69,7 @@ fn table(rows: usize) -> RecordBatch {
     ]);
     let decimals = Decimal128Array::from_iter(holes(rows, |row| i128::from(of(row))));
     let wide = Decimal256Array::from_iter(holes(rows, |row| {
-        arrow::datatypes::i256::from_i128(i128::from(of(row)) * i128::from(of(row)))
+        i256::from_i128(i128::from(of(row)) * i128::from(of(row)))
     }));
     let micros = |row| of(row) % 4_000_000_000_000_000;
     RecordBatch::try_from_iter_with_nullable(
@@ -206,7 +206,7 @@ fn files_without_rows_have_columns() {
     let empty = table(3).slice(0, 0);
     for name in ["t.parquet", "t.arrow", "t.arrows"] {
         let options = WriteOptions::default();
-        there_and_back(name, &[empty.clone()], &options, &ReadOptions::default());
+        there_and_back(name, std::slice::from_ref(&empty), &options, &ReadOptions::default());
     }
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in [("t.csv", "a,b\n"), ("t.ndjson", "")] {
@@ -242,7 +242,7 @@ fn text_looks_as_people_expect() {
     let folder = tempfile::tempdir().unwrap();
     let text = |name: &str, options: &WriteOptions| {
         let path = folder.path().join(name);
-        write(&path, &[batch.clone()], options).unwrap();
+        write(&path, std::slice::from_ref(&batch), options).unwrap();
         std::fs::read_to_string(&path).unwrap()
     };
     assert_eq!(
@@ -276,7 +276,9 @@ fn what_cannot_be_written_is_refused_at_the_start() {
         Arc::new(IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(1, 2, 3)]));
     let batch = RecordBatch::try_from_iter([("i", intervals)]).unwrap();
     let failure = |name: &str, options: &WriteOptions| {
-        write(&folder.path().join(name), &[batch.clone()], options).unwrap_err().to_string()
+        write(&folder.path().join(name), std::slice::from_ref(&batch), options)
+            .unwrap_err()
+            .to_string()
     };
     let plain = WriteOptions::default();
     assert!(failure("t.parquet", &plain).contains("intervals"));
