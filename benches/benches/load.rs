@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use sheaf_benches::{Failure, Outcome, Report, Task};
+use sheaf_benches::{Failure, Outcome, Report, Task, answer};
 use sheaf_tpch::compare::venv;
 use sheaf_tpch::{Benchmark, folders, generate, load};
-use sheafdb::{Database, Session};
+use sheafdb::Database;
 
 const RUNS: usize = 3;
 const FORMATS: [&str; 3] = ["csv", "ndjson", "parquet"];
@@ -116,7 +115,7 @@ impl Bench {
                 }
                 let outcome = self.task(engine, action, format, &file).one()?;
                 if action == "export" {
-                    let answer = answer_of_file(&file)?;
+                    let answer = self.answer_of_file(&file)?;
                     let outcome = Outcome { answer, ..outcome };
                     keep(best, outcome);
                     fs::remove_file(&file)?;
@@ -150,6 +149,7 @@ impl Bench {
             engine: engine.to_owned(),
             action: action.to_owned(),
             format: format.to_owned(),
+            commits: (0, 1),
             file: file.display().to_string(),
             database: database.display().to_string(),
             threads: self.threads,
@@ -157,6 +157,14 @@ impl Bench {
             check: CHECK.to_owned(),
         };
         Run { bench: self, task }
+    }
+
+    /// What the check says of a file that was written, with the types of the table.
+    fn answer_of_file(&self, file: &Path) -> Result<Vec<String>, Failure> {
+        let session = Database::in_memory()?.session();
+        session.execute_blocking(&self.create)?;
+        session.execute_blocking(&format!("COPY lineitem FROM '{}'", file.display()))?;
+        answer(&session, CHECK)
     }
 
     /// Loads a file that is larger than what may be in memory.
@@ -192,7 +200,7 @@ impl Run<'_> {
             return self.task.run_here();
         }
         let mut command = Command::new(&self.bench.python);
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/load.py"));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peers.py"));
         self.task.run(command)
     }
 }
@@ -230,20 +238,6 @@ fn work(task: &Task) -> Result<(), Failure> {
         }
         other => Err(format!("no such action: {other}").into()),
     }
-}
-
-fn answer(session: &Session, sql: &str) -> Result<Vec<String>, Failure> {
-    let batches = session.block_on(session.query_blocking(sql, vec![])?.collect())??;
-    let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or("no answer")?;
-    let options = FormatOptions::default();
-    let text = |column| Ok(ArrayFormatter::try_new(column, &options)?.value(0).to_string());
-    batch.columns().iter().map(|column| text(column.as_ref())).collect()
-}
-
-/// What the check says of a file that was written.
-fn answer_of_file(file: &Path) -> Result<Vec<String>, Failure> {
-    let session = Database::in_memory()?.session();
-    answer(&session, &CHECK.replace("FROM lineitem", &format!("FROM '{}'", file.display())))
 }
 
 /// Reads a file, so that no engine waits for the disk.

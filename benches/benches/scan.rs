@@ -25,14 +25,21 @@ const QUERIES: &[(&str, &str)] = &[
         "every column",
         "SELECT count(tailnum), count(dest), count(origin), sum(flight), sum(air_time), sum(distance), sum(dep_delay), sum(arr_delay), sum(hour), sum(minute), min(time_hour), sum(month), sum(day), sum(dep_time), sum(sched_dep_time), sum(arr_time), sum(sched_arr_time), count(carrier), sum(year) FROM f",
     ),
-    ("filter 0.3 %", "SELECT count(*), sum(arr_delay) FROM f WHERE month = 7 AND day = 4"),
-    ("filter 8 %", "SELECT count(*), sum(arr_delay) FROM f WHERE month = 7"),
-    ("filter on text", "SELECT count(*), sum(arr_delay) FROM f WHERE dest = 'LAX'"),
+    ("month and day", "SELECT count(*), sum(arr_delay) FROM f WHERE month = 7 AND day = 4"),
+    ("month", "SELECT count(*), sum(arr_delay) FROM f WHERE month = 7"),
+    ("destination", "SELECT count(*), sum(arr_delay) FROM f WHERE dest = 'LAX'"),
     (
         "group by",
         "SELECT carrier, month, avg(arr_delay) FROM f GROUP BY carrier, month ORDER BY 1, 2",
     ),
 ];
+
+/// Columns to filter by, and how a value is written: a time by which the rows are
+/// ordered, an integer and a text by which they are not.
+const FILTERS: &[(&str, &str)] =
+    &[("time_hour", "TIMESTAMP '{}'"), ("flight", "{}"), ("tailnum", "'{}'")];
+/// The share of the rows that filters keep, about, in tenths of a percent.
+const KEPT: &[usize] = &[1, 10, 100, 500, 1_000];
 
 const RUNS: usize = 21;
 
@@ -59,7 +66,12 @@ fn main() -> Result<(), Failure> {
     // `-- every` runs the queries whose names hold "every".
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     let wanted = wanted.unwrap_or_default();
-    for (name, sql) in QUERIES.iter().filter(|(name, _)| name.contains(&wanted)) {
+    let mut queries: Vec<(String, String)> =
+        QUERIES.iter().map(|(name, sql)| ((*name).to_owned(), (*sql).to_owned())).collect();
+    for (column, literal) in FILTERS {
+        queries.extend(filters(&session, column, literal)?);
+    }
+    for (name, sql) in queries.iter().filter(|(name, _)| name.contains(&wanted)) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         let mut answers = None;
         for _ in 0..RUNS {
@@ -78,6 +90,26 @@ fn main() -> Result<(), Failure> {
         report.times(name, ms(ours), "bare Vortex", ms(theirs));
     }
     report.finish()
+}
+
+/// Queries that keep the smallest values of a column.
+fn filters(
+    session: &Session,
+    column: &str,
+    literal: &str,
+) -> Result<Vec<(String, String)>, Failure> {
+    let known = format!("FROM f WHERE {column} IS NOT NULL");
+    let one = |sql: &str| ask(session, sql).map(|text| text.trim_matches(',').to_owned());
+    let rows: usize = one(&format!("SELECT count(*) {known}"))?.parse()?;
+    let query = |kept: &usize| {
+        let at = (rows * kept / 1_000).saturating_sub(1);
+        let value = one(&format!("SELECT {column} {known} ORDER BY 1 LIMIT 1 OFFSET {at}"))?;
+        let value = literal.replace("{}", &value);
+        let name = format!("{column}, {} %", *kept as f64 / 10.0);
+        let what = "count(*), sum(arr_delay), sum(distance)";
+        Ok((name, format!("SELECT {what} FROM f WHERE {column} <= {value}")))
+    };
+    KEPT.iter().map(query).collect()
 }
 
 fn ms(time: Duration) -> f64 {

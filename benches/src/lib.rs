@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use sheafdb::Session;
 
 pub use process::{Outcome, Task};
 pub use report::Report;
@@ -39,6 +42,15 @@ pub fn flights(times: usize) -> Result<Vec<RecordBatch>, Failure> {
         }
     }
     Ok(all)
+}
+
+/// The first row of a query's answer, as text.
+pub fn answer(session: &Session, sql: &str) -> Result<Vec<String>, Failure> {
+    let batches = session.block_on(session.query_blocking(sql, vec![])?.collect())??;
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or("no answer")?;
+    let options = FormatOptions::default();
+    let text = |column| Ok(ArrayFormatter::try_new(column, &options)?.value(0).to_string());
+    batch.columns().iter().map(|column| text(column.as_ref())).collect()
 }
 
 /// Runs `f` and returns its result with the time it took.

@@ -19,6 +19,8 @@ pub struct Task {
     pub action: String,
     /// The format of `file`.
     pub format: String,
+    /// Rows of a commit, and how many commits.
+    pub commits: (usize, usize),
     /// The file that is read or written.
     pub file: String,
     /// The folder of the engine's database.

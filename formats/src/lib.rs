@@ -20,6 +20,8 @@ pub mod io;
 pub mod predicate;
 pub mod segment;
 pub mod sketch;
+mod sql_name;
 pub mod statistics;
 
 pub use error::{Error, Result};
+pub use sql_name::sql_name;

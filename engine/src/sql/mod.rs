@@ -21,6 +21,8 @@ mod types;
 mod uuid;
 mod uuid_casts;
 
+pub(crate) use sheaf_formats::sql_name;
+
 pub(crate) use binder::{bind_constant, bind_query};
 pub(crate) use build::{
     column_of, relation, relation_named, select, string_literal, with_column_names,
@@ -36,6 +38,6 @@ pub(crate) use overflow::CheckedIntegers;
 pub(crate) use parse::{parse, parse_expression, parse_object_name, parse_one, parse_query_text};
 pub(crate) use split::{complete_statements, is_complete, split};
 pub(crate) use statement::Statement;
-pub(crate) use types::{SheafTypes, arrow_type, arrow_type_of_text, sql_name};
+pub(crate) use types::{SheafTypes, arrow_type, arrow_type_of_text};
 pub(crate) use uuid::{UUID_BYTES, UuidLiterals, parse_uuid};
 pub(crate) use uuid_casts::UuidCasts;

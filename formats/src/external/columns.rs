@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
 
-use crate::{Error, Result};
+use crate::{Error, Result, sql_name};
 
 /// Index in the file of each wanted column.
 pub(super) fn by_name(name: &str, found: &SchemaRef, wanted: &SchemaRef) -> Result<Vec<usize>> {
@@ -27,7 +27,11 @@ pub(super) fn by_name(name: &str, found: &SchemaRef, wanted: &SchemaRef) -> Resu
             })?;
             let data_type = found.field(index).data_type();
             if data_type != field.data_type() && !can_cast_types(data_type, field.data_type()) {
-                return Err(refuse(format!("{data_type} cannot become {}", field.data_type())));
+                return Err(refuse(format!(
+                    "{} cannot become {}",
+                    sql_name(data_type),
+                    sql_name(field.data_type())
+                )));
             }
             Ok(index)
         })

@@ -17,7 +17,7 @@ use super::ordered::{self, Emit, Piece, Pieces};
 use super::reader::{self, FileReader, Findings, NOT_A_VALUE};
 use super::source::{Counted, Source};
 use super::{Batches, Compression, Format, ReadOptions};
-use crate::{Error, Result};
+use crate::{Error, Result, sql_name};
 
 /// Name of the column that says which file a row is from.
 const FILENAME: &str = "filename";
@@ -480,7 +480,10 @@ impl Arrange {
                 file: self.file.clone(),
                 line: None,
                 column: Some(field.name().clone()),
-                what: format!("the folder's '{text}' is not a value of type {}", field.data_type()),
+                what: format!(
+                    "the folder's '{text}' is not a value of type {}",
+                    sql_name(field.data_type())
+                ),
             });
         }
         Ok(values)

@@ -119,7 +119,7 @@ fn errors_name_line_column_and_value() {
     let at = |line: u64| (Some(line), Some("n".to_owned()));
     let (line, column, what) = failure("t,n\na,1\nb,two\n", &options);
     assert_eq!((line, column), at(3));
-    assert!(what.contains("'two'") && what.contains("Int32"), "{what}");
+    assert!(what.contains("'two'") && what.contains("integer"), "{what}");
     // Line ends inside quotes and empty lines are lines of the file too.
     let (line, column, _) = failure("t,n\r\n\"x\r\ny\",1\r\n\r\n\"p\nq\",x\r\n", &options);
     assert_eq!((line, column), at(6));

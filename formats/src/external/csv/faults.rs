@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::Fields;
 
 use super::lines;
 use super::records::{Cell, Defect};
 use crate::external::reader::NOT_A_VALUE;
 use crate::external::{Reject, Rejects};
-use crate::{Error, Result};
+use crate::{Error, Result, sql_name};
 
 /// Why a value is not one of its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ impl Reporter<'_> {
         let field = &self.fields[fault.column];
         let value = shown(cell.bytes);
         let reason = match fault.reason {
-            Reason::NotAValue => format!("{NOT_A_VALUE} {}", type_name(field.data_type())),
+            Reason::NotAValue => format!("{NOT_A_VALUE} {}", sql_name(field.data_type())),
             Reason::NotText => "is not UTF-8: convert the file".to_owned(),
             Reason::Null => {
                 "the field is empty or NULL and the column must have a value".to_owned()
@@ -118,8 +118,4 @@ pub(super) fn shown(value: &[u8]) -> String {
         Some((end, _)) => format!("{}...", &value[..end]),
         None => value.into_owned(),
     }
-}
-
-fn type_name(data_type: &DataType) -> String {
-    data_type.to_string()
 }

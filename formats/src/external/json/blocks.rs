@@ -1,7 +1,7 @@
 //! Cuts the text of a file into blocks of whole values.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::{memchr_iter, memrchr};
 
@@ -43,6 +43,25 @@ pub(super) struct Blocks {
     closed: bool,
     /// The buffer begins after a comma.
     after_comma: bool,
+    spare: Spare,
+}
+
+/// Memory of blocks that were read, for further ones: fresh pages cost more than what
+/// is read into them.
+#[derive(Clone, Default)]
+pub(super) struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Spare {
+    /// Takes the memory of a block.
+    pub(super) fn give(&self, block: Block) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(block.bytes);
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        bytes.iter_mut().for_each(Vec::clear);
+        bytes.unwrap_or_default()
+    }
 }
 
 impl Blocks {
@@ -70,10 +89,16 @@ impl Blocks {
             ended: false,
             closed: false,
             after_comma: false,
+            spare: Spare::default(),
         };
         blocks.read(BLOCK_LEN)?;
         blocks.begin(options.json.layout)?;
         Ok(blocks)
+    }
+
+    /// Where blocks go that were read.
+    pub(super) fn spare(&self) -> Spare {
+        self.spare.clone()
     }
 
     pub(super) fn layout(&self) -> Layout {
@@ -190,7 +215,8 @@ impl Blocks {
     /// Makes a block of the first bytes. The comma of an array goes.
     fn cut(&mut self, len: usize) -> Block {
         let rest = &self.buffer[len..];
-        let mut tail = Vec::with_capacity(self.block_len + rest.len());
+        let mut tail = self.spare.take();
+        tail.reserve(self.block_len + rest.len());
         tail.extend_from_slice(rest);
         let mut bytes = std::mem::replace(&mut self.buffer, tail);
         bytes.truncate(len);

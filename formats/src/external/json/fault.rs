@@ -1,6 +1,10 @@
 //! What is wrong with a value, and where in the text.
 
+use arrow::datatypes::DataType;
+
+use super::super::reader::NOT_A_VALUE;
 use super::cursor::Cursor;
+use crate::sql_name;
 
 /// Result of reading a token or a value.
 pub(super) type Parsed<T> = Result<T, Box<Fault>>;
@@ -31,9 +35,14 @@ impl Fault {
     }
 
     #[cold]
-    pub(super) fn misfit(at: usize, wanted: impl ToString) -> Box<Self> {
-        let what = What::Misfit(format!("is not a value of type {}", wanted.to_string()));
-        Box::new(Self { at, what })
+    pub(super) fn misfit(at: usize, wanted: &DataType) -> Box<Self> {
+        Self::unfit(at, format!("{NOT_A_VALUE} {}", sql_name(wanted)))
+    }
+
+    /// `what` says, after the value, why it is not one.
+    #[cold]
+    pub(super) fn unfit(at: usize, what: String) -> Box<Self> {
+        Box::new(Self { at, what: What::Misfit(what) })
     }
 
     #[cold]

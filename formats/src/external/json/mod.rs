@@ -131,6 +131,7 @@ impl Pieces for BlockPieces {
     fn next_piece(&mut self) -> Result<Option<Piece>> {
         let Some(block) = self.blocks.next_block()? else { return Ok(None) };
         let (plan, idle) = (Arc::clone(&self.plan), Arc::clone(&self.idle));
+        let spare = self.blocks.spare();
         Ok(Some(Box::new(move |emit| {
             let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut rows = match waiting {
@@ -140,6 +141,7 @@ impl Pieces for BlockPieces {
             if rows.read(&block, emit)? {
                 idle.lock().unwrap_or_else(PoisonError::into_inner).push(rows);
             }
+            spare.give(block);
             Ok(())
         })))
     }

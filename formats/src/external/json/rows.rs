@@ -18,7 +18,7 @@ use super::cursor::Cursor;
 use super::fault::{Fault, Parsed, What, path, shown};
 use super::malformed;
 use super::structure::Layout;
-use crate::{Error, Result};
+use crate::{Error, Result, sql_name};
 
 /// What is read of a file.
 pub(super) struct Plan {
@@ -68,7 +68,7 @@ impl Rows {
         let fields: Vec<FieldRef> =
             unique.iter().map(|&index| Arc::clone(&plan.all.fields()[index])).collect();
         let refuse = |field: &FieldRef| {
-            let what = format!("JSON cannot become {}", field.data_type());
+            let what = format!("JSON cannot become {}", sql_name(field.data_type()));
             malformed(&plan.name, None, Some(field.name()), what)
         };
         let columns = match (plan.whole, fields.first()) {

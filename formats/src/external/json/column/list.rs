@@ -9,10 +9,11 @@ use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 
+use super::super::super::reader::NOT_A_VALUE;
 use super::super::cursor::Cursor;
 use super::super::fault::{Fault, Parsed};
 use super::{Column, Slot, not_this};
-use crate::Result;
+use crate::{Result, sql_name};
 
 pub(super) struct Lists<O> {
     item: FieldRef,
@@ -134,8 +135,8 @@ impl Column for FixedLists {
         match len == self.width {
             true => Ok(()),
             false => {
-                let wanted = format!("{}: it has {len} elements", self.data_type);
-                Err(Fault::misfit(start, wanted))
+                let wanted = sql_name(&self.data_type);
+                Err(Fault::unfit(start, format!("{NOT_A_VALUE} {wanted}: it has {len} elements")))
             }
         }
     }

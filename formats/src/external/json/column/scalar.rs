@@ -23,7 +23,7 @@ impl Column for Booleans {
                 let start = cursor.at;
                 plain_string(cursor, &DataType::Boolean).and_then(|text| {
                     parse::boolean(text.as_bytes())
-                        .ok_or_else(|| Fault::misfit(start, DataType::Boolean))
+                        .ok_or_else(|| Fault::misfit(start, &DataType::Boolean))
                 })
             }
             _ => not_this(cursor, &DataType::Boolean),

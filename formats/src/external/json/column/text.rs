@@ -7,19 +7,30 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
 use super::super::super::parse;
+use super::super::super::reader::NOT_A_VALUE;
 use super::super::cursor::Cursor;
 use super::super::fault::{Fault, Parsed};
 use super::{Column, plain_string};
-use crate::Result;
+use crate::{Result, sql_name};
 
 /// Bytes of a uuid.
 const UUID_WIDTH: i32 = 16;
 
+/// Bytes of the buffers that views point into. The default grows to 2 MiB and stays
+/// there, which every array of a few texts would then take.
+const VIEW_BUFFER_BYTES: u32 = 64 << 10;
+
 /// Strings as the text that they stand for, other values as their JSON.
-#[derive(Default)]
 pub(super) struct Texts {
     builder: StringViewBuilder,
     cast_to: Option<DataType>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        let builder = StringViewBuilder::new().with_fixed_block_size(VIEW_BUFFER_BYTES);
+        Self { builder, cast_to: None }
+    }
 }
 
 impl Texts {
@@ -63,10 +74,16 @@ impl Column for Texts {
 }
 
 /// Strings of `\x` and hexadecimal digits.
-#[derive(Default)]
 pub(super) struct Bytes {
     builder: BinaryViewBuilder,
     cast_to: Option<DataType>,
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        let builder = BinaryViewBuilder::new().with_fixed_block_size(VIEW_BUFFER_BYTES);
+        Self { builder, cast_to: None }
+    }
 }
 
 impl Bytes {
@@ -105,10 +122,10 @@ impl FixedBytes {
     fn parse(&self, cursor: &mut Cursor<'_>) -> Parsed<Vec<u8>> {
         let start = cursor.at;
         if self.width == UUID_WIDTH {
-            let text = plain_string(cursor, &DataType::FixedSizeBinary(UUID_WIDTH));
-            if let Ok(text) = text {
+            let uuid = DataType::FixedSizeBinary(UUID_WIDTH);
+            if let Ok(text) = plain_string(cursor, &uuid) {
                 let value = parse::uuid(text.as_bytes());
-                return value.map(Vec::from).ok_or_else(|| Fault::misfit(start, "UUID"));
+                return value.map(Vec::from).ok_or_else(|| Fault::misfit(start, &uuid));
             }
             cursor.at = start;
         }
@@ -116,7 +133,7 @@ impl FixedBytes {
         let value = hexadecimal(cursor, &wanted)?;
         match usize::try_from(self.width).is_ok_and(|width| width == value.len()) {
             true => Ok(value),
-            false => Err(Fault::misfit(start, wanted)),
+            false => Err(Fault::misfit(start, &wanted)),
         }
     }
 }
@@ -124,7 +141,7 @@ impl FixedBytes {
 impl Column for FixedBytes {
     fn append(&mut self, cursor: &mut Cursor<'_>) -> Parsed<()> {
         let result = self.parse(cursor).and_then(|value| {
-            self.builder.append_value(value).map_err(|error| Fault::misfit(cursor.at, error))
+            self.builder.append_value(value).map_err(|e| Fault::unfit(cursor.at, e.to_string()))
         });
         if result.is_err() {
             self.builder.append_null();
@@ -149,7 +166,10 @@ fn hexadecimal(cursor: &mut Cursor<'_>, wanted: &DataType) -> Parsed<Vec<u8>> {
     // The backslash itself is escaped in JSON.
     let text = cursor.unescaped()?;
     let value = text.starts_with("\\x").then(|| parse::bytes(text.as_bytes())).flatten();
-    value.ok_or_else(|| Fault::misfit(start, format!("{wanted}: \\x and hexadecimal digits")))
+    value.ok_or_else(|| {
+        let wanted = sql_name(wanted);
+        Fault::unfit(start, format!("{NOT_A_VALUE} {wanted}: \\x and hexadecimal digits"))
+    })
 }
 
 fn finished(array: ArrayRef, cast_to: Option<&DataType>) -> Result<ArrayRef> {

@@ -10,7 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, StringViewType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use crate::{Error, Result};
+use crate::{Error, Result, sql_name};
 
 mod number;
 mod time;
@@ -97,7 +97,10 @@ fn strings<O: arrow::array::OffsetSizeTrait>(values: &GenericStringArray<O>) -> 
 fn displayed(array: &ArrayRef) -> Result<Cell<'_>> {
     const OPTIONS: FormatOptions<'static> = FormatOptions::new();
     let formatter = ArrayFormatter::try_new(array.as_ref(), &OPTIONS).map_err(|_| {
-        Error::Invalid(format!("values of type {} cannot be written as text", array.data_type()))
+        Error::Invalid(format!(
+            "values of type {} cannot be written as text",
+            sql_name(array.data_type())
+        ))
     })?;
     Ok(Cell::Made(Box::new(move |row, out| {
         out.extend_from_slice(formatter.value(row).to_string().as_bytes());

@@ -1,6 +1,6 @@
-"""A peer's side of the benchmark `load`: one task, then the process ends.
+"""A peer's side of the benchmarks: one task, then the process ends.
 
-    python load.py --task JSON
+    python peers.py --task JSON
 
 The fields of the task and of the outcome are those of `benches/src/process.rs`.
 """
@@ -43,6 +43,35 @@ def duckdb_export(task):
     with open(task["file"], "rb") as file:
         os.fsync(file.fileno())
     return time.perf_counter() - start, []
+
+
+def duckdb_ingest(task):
+    import duckdb
+    import pyarrow.ipc
+
+    rows, commits = task["commits"]
+    table = pyarrow.ipc.open_file(pyarrow.memory_map(task["file"])).read_all().combine_chunks()
+    batches = [table.slice(n * rows, rows) for n in range(commits)]
+    os.makedirs(task["database"])
+    connection = duckdb.connect(os.path.join(task["database"], "database.duckdb"))
+    connection.execute(f"SET threads = {task['threads']}")
+    connection.execute(task["create"])
+    if rows == 1:
+        # Prepared once, values bound: faster than an Arrow table of one row.
+        values = [list(batch.to_pylist()[0].values()) for batch in batches]
+        insert = f"INSERT INTO t VALUES ({', '.join('?' * table.num_columns)})"
+        start = time.perf_counter()
+        for row in values:
+            connection.execute(insert, row)
+    else:
+        start = time.perf_counter()
+        for batch in batches:
+            connection.register("batch", batch)
+            connection.execute("INSERT INTO t SELECT * FROM batch")
+            connection.unregister("batch")
+    acknowledged = time.perf_counter() - start
+    connection.execute("CHECKPOINT")
+    return acknowledged, connection.execute(task["check"]).fetchone()
 
 
 def polars_load(task):
