@@ -95,6 +95,8 @@ struct Score {
     width: usize,
     /// Some fields are in quotes.
     quoted: bool,
+    /// No line comes before the first record.
+    at_once: bool,
 }
 
 impl Score {
@@ -104,7 +106,8 @@ impl Score {
         if splits(self) != splits(other) {
             return splits(self);
         }
-        let rank = |score: &Self| (score.agreement, score.width, score.quoted);
+        // A header without the delimiter looks like a line before the records.
+        let rank = |score: &Self| (score.agreement, score.at_once, score.width, score.quoted);
         rank(self) > rank(other)
     }
 }
@@ -126,7 +129,8 @@ fn score(sample: &[u8], whole: bool, dialect: &Dialect) -> (Score, u64) {
     let agreement = if all == 0 { 0.0 } else { most as f64 / all as f64 };
     let begin = survey.records.get(preamble).map_or(0, |(start, _)| *start);
     let preamble_lines = if preamble == 0 { 0 } else { super::lines::count(&sample[..begin]) };
-    (Score { agreement, width, quoted: survey.quoted > 0 }, preamble_lines)
+    let score = Score { agreement, width, quoted: survey.quoted > 0, at_once: preamble == 0 };
+    (score, preamble_lines)
 }
 
 /// Number of records at the begin that are something else: lines of one field, or that
@@ -200,6 +204,7 @@ mod tests {
     fn delimiters() {
         assert_eq!(delimiter("a,b\n1,2\n"), ',');
         assert_eq!(delimiter("a;b\n1,5;2,5\n3;4\n"), ';');
+        assert_eq!(delimiter("a;b\n1;2,5\n2;-3,75\n"), ';');
         assert_eq!(delimiter("a\tb c\n1\t\"x\ty\"\n"), '\t');
         assert_eq!(delimiter("a|b\n1|2\n"), '|');
         assert_eq!(delimiter("one\ntwo\n"), ',');
