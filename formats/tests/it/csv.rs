@@ -210,3 +210,12 @@ proptest! {
         prop_assert_eq!(batch.column(1).as_primitive::<Int64Type>().values(), &numbers[..]);
     }
 }
+
+#[test]
+fn types_of_long_records_are_guessed() {
+    // Longer than what is read to find out about a file.
+    let long = "x".repeat(5 << 20);
+    let batch = guessed(format!("n,text\n1,{long}\n2,\"{long}\n{long}\"\n"));
+    assert_eq!(batch.column(0).as_primitive::<Int64Type>().values(), &[1, 2]);
+    assert_eq!(batch.column(1).as_string_view().value(1).len(), 2 * long.len() + 1);
+}

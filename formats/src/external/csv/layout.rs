@@ -329,8 +329,9 @@ impl<'a> Guesses<'a> {
         while self.rows < rows {
             records.clear();
             let (next, stop) = records.cut(text, at, (rows - self.rows).min(512), shape);
-            // The last record may go on after the text.
-            let cut = usize::from(!whole && next >= text.len());
+            // The last record may go on after the text; a defect is not among them.
+            let is_last = next >= text.len() && !matches!(stop, records::Stop::Defect(..));
+            let cut = usize::from(!whole && is_last);
             let count = records.len().saturating_sub(cut);
             for row in 0..count {
                 for (place, guess) in self.columns.iter_mut().enumerate() {

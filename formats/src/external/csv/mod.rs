@@ -44,6 +44,8 @@ use sniff::Sniffed;
 
 /// Length that blocks should have: some batches, in the cache of a processor.
 const BLOCK_LEN: usize = 2 << 20;
+/// Longest begin of a file that is read for the types of long records: it is in memory.
+const TYPED_LEN_MAX: usize = 64 << 20;
 /// Length of the parts of a file that types are guessed from besides its begin.
 const PART_LEN: usize = 256 << 10;
 
@@ -74,10 +76,15 @@ impl Reader {
             sniffed.preamble_lines = 0;
         }
         begin.skip_lines(sniffed.preamble_lines)?;
-        // The first record tells the columns, however long it is.
+        // The first record tells the columns, however long it is, and the second one
+        // their types; the third begins where the second ends.
+        let records = |begin: &Begin, count: usize| {
+            let survey = records::survey(&begin.sample, &sniffed.dialect, count);
+            survey.records.len() + survey.defects
+        };
         while !begin.whole
-            && begin.sample.len() <= RECORD_LEN_MAX
-            && records::last_end(&begin.sample, &sniffed.dialect) == 0
+            && (begin.sample.len() <= RECORD_LEN_MAX && records(&begin, 2) < 2
+                || begin.sample.len() <= TYPED_LEN_MAX && records(&begin, 3) < 3)
         {
             begin.grow()?;
         }
