@@ -112,3 +112,21 @@ fn damage_is_an_error_or_changes_values_alone() {
     assert!(read_bytes(b"", &ReadOptions::default()).is_err());
     assert!(read_bytes(b"ARROW1\0\0", &ReadOptions::default()).is_err());
 }
+
+#[test]
+fn a_dictionary_may_have_null_among_its_values() {
+    let values = StringArray::from(vec![Some("a"), None]);
+    let words = DictionaryArray::<Int8Type>::new(
+        Int8Array::from(vec![Some(0), None, Some(1)]),
+        Arc::new(values),
+    );
+    let batch = RecordBatch::try_from_iter([("word", Arc::new(words) as ArrayRef)]).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    let found = read_bytes(&bytes, &ReadOptions::default()).unwrap();
+    let words: Vec<_> = found.column(0).as_string_view().iter().collect();
+    assert_eq!(words, [Some("a"), None, None]);
+}

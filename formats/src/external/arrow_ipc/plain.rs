@@ -53,7 +53,11 @@ pub(super) fn valued(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Ar
     match array.data_type() {
         from if from == wanted => Ok(Arc::clone(array)),
         DataType::RunEndEncoded(_, values) => cast(array, values.data_type()),
-        DataType::Dictionary(_, values) if !can_cast_types(array.data_type(), wanted) => {
+        // Arrow's cast to views takes a NULL among the values for an empty one.
+        DataType::Dictionary(_, values)
+            if !can_cast_types(array.data_type(), wanted)
+                || array.as_any_dictionary().values().null_count() > 0 =>
+        {
             let dictionary = array.as_any_dictionary();
             let keys = cast(dictionary.keys(), &DataType::UInt64)?;
             debug_assert_eq!(**values, *dictionary.values().data_type());
