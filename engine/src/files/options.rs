@@ -88,11 +88,12 @@ fn apply(read: &mut ReadOptions, option: &CopyOption) -> Result<()> {
                 names.push(name.clone());
                 read.types.push((name, data_type));
             }
+            read.json.columns = Some(names.clone());
             read.csv.names = Some(names);
         }
         "header" => read.csv.header = Some(option.boolean()?),
         "delimiter" | "delim" | "sep" => read.csv.delimiter = Some(option.character()?),
-        "quote" => read.csv.quote = Some(option.character()?),
+        "quote" => read.csv.quote = Some(quote(option)?),
         "escape" => read.csv.escape = Some(option.character()?),
         "comment" => read.csv.comment = Some(option.character()?),
         "null" | "nullstr" => read.csv.nulls = Some(option.texts()?),
@@ -120,6 +121,14 @@ fn apply(read: &mut ReadOptions, option: &CopyOption) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+/// The byte, or 0 for '': nothing encloses fields.
+fn quote(option: &CopyOption) -> Result<u8> {
+    match option.text() {
+        Ok(text) if text.is_empty() => Ok(0),
+        _ => option.character(),
+    }
 }
 
 fn is_utf8(option: &CopyOption) -> Result<()> {

@@ -68,7 +68,7 @@ pub struct CsvOptions {
     pub header: Option<bool>,
     /// What separates fields.
     pub delimiter: Option<u8>,
-    /// What encloses fields that contain delimiters or line ends.
+    /// What encloses fields that contain delimiters or line ends; 0 when nothing does.
     pub quote: Option<u8>,
     /// What makes a quote inside a quoted field part of it: the quote itself by
     /// default.
@@ -112,13 +112,15 @@ impl Default for CsvOptions {
 pub struct JsonOptions {
     /// One value per line, or one array; by default the first byte decides.
     pub layout: Option<JsonLayout>,
+    /// Names of all columns, whose types are given, too. Other keys are passed over.
+    pub columns: Option<Vec<String>>,
     /// Values that types are guessed from.
     pub sample_rows: usize,
 }
 
 impl Default for JsonOptions {
     fn default() -> Self {
-        Self { layout: None, sample_rows: 20_480 }
+        Self { layout: None, columns: None, sample_rows: 20_480 }
     }
 }
 

@@ -89,6 +89,29 @@ fn layouts_are_found() {
 }
 
 #[test]
+fn lines_may_be_arrays() {
+    let batch = guessed("[1, 2]\n[3]\n");
+    assert_eq!(types(&batch)[0].1, DataType::new_list(DataType::Int64, true));
+    assert_eq!(batch.num_rows(), 2);
+}
+
+#[test]
+fn columns_can_be_told() {
+    let told = ReadOptions {
+        types: vec![("n".to_owned(), DataType::Int64)],
+        json: JsonOptions {
+            columns: Some(vec!["t".to_owned(), "n".to_owned()]),
+            ..JsonOptions::default()
+        },
+        ..ReadOptions::default()
+    };
+    let batch = read("{\"n\":1,\"x\":2}\n{\"t\":\"a\"}\n", &told).unwrap();
+    assert_eq!(text(&batch, 0), [None, Some("a")]);
+    assert_eq!(integers(&batch, 1), [Some(1), None]);
+    assert_eq!(read("", &told).unwrap().num_rows(), 0);
+}
+
+#[test]
 fn the_layout_can_be_forced() {
     let layout = |layout| {
         let json = JsonOptions { layout: Some(layout), ..JsonOptions::default() };

@@ -135,7 +135,9 @@ impl Blocks {
                 let what = "the file is not an array: it does not begin with [";
                 return Err(malformed(&self.name, Some(line), None, what));
             }
-            Some(JsonLayout::Array) | None if is_array => {
+            Some(JsonLayout::Array) | None
+                if is_array && (wanted.is_some() || !self.another_array_follows(blanks)) =>
+            {
                 self.line += lines(&self.buffer[..blanks]);
                 self.buffer.drain(..=blanks);
                 self.layout = Layout::Array;
@@ -144,6 +146,14 @@ impl Blocks {
             _ => self.layout = Layout::Lines,
         }
         Ok(())
+    }
+
+    /// Whether the array that begins at `at` is the first value of several.
+    fn another_array_follows(&self, at: usize) -> bool {
+        let mut cursor = Cursor::new(self.head(), at);
+        let passed = cursor.skip().is_ok();
+        cursor.blanks();
+        passed && cursor.peek() == Some(b'[')
     }
 
     fn has_line_ends_in_values(&self) -> bool {

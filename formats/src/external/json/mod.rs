@@ -46,8 +46,12 @@ pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box
         Compression::Gzip => findings.push(("compression", "gzip".to_owned())),
         Compression::Zstd => findings.push(("compression", "zstd".to_owned())),
     }
-    let (schema, whole, blocks) = match &options.schema {
-        Some(schema) => (Arc::clone(schema), sample::is_whole(blocks.head(), schema), blocks),
+    let told = options.json.columns.as_ref().map(|names| told(names, options));
+    let (schema, whole, blocks) = match options.schema.clone().or(told) {
+        Some(schema) => {
+            let whole = sample::is_whole(blocks.head(), &schema);
+            (schema, whole, blocks)
+        }
         None => {
             let sample = Sample::take(blocks, source.name(), options)?;
             findings.push(("sampled values", sample.values.to_string()));
@@ -66,6 +70,16 @@ fn layout_name(layout: Layout) -> &'static str {
         Layout::Values => "values over several lines",
         Layout::Array => "an array",
     }
+}
+
+/// The columns with these names; text where no type is given.
+fn told(names: &[String], options: &ReadOptions) -> SchemaRef {
+    let field = |name: &String| {
+        let given = options.types.iter().find(|(typed, _)| typed == name);
+        let data_type = given.map_or(DataType::Utf8View, |(_, data_type)| data_type.clone());
+        Field::new(name, data_type, true)
+    };
+    Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>()))
 }
 
 /// The columns with the types that the options give some of them.

@@ -24,14 +24,15 @@ impl Sample {
     pub(super) fn take(mut blocks: Blocks, name: &str, options: &ReadOptions) -> Result<Self> {
         let mut sample = Self { values: 0, shape: Shape::default() };
         let layout = blocks.layout();
-        let mut len = 0;
+        let (mut len, mut blank) = (0, true);
         while sample.values < options.json.sample_rows && len < SAMPLE_LEN {
             let Some(block) = blocks.next_block()? else { break };
             len += block.bytes.len();
+            blank &= block.bytes.iter().all(u8::is_ascii_whitespace);
             let text = String::from_utf8_lossy(&block.bytes);
             sample.take_text(&text, layout, options.json.sample_rows);
         }
-        if len == 0 && layout != Layout::Array {
+        if blank && layout != Layout::Array {
             let what = "the file is empty: give the columns and types to read it anyway";
             return Err(malformed(name, None, None, what));
         }
