@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, FieldRef, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
@@ -110,7 +111,11 @@ async fn parquet(
         }
     }
     let columns = folders.iter().map(|f| (f.name().clone(), f.data_type().clone())).collect();
-    let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
+    let mut format = TableParquetOptions::default();
+    // As nanoseconds, times before 1677 and after 2262 would become others.
+    format.global.coerce_int96 = Some("us".to_owned());
+    let format = ParquetFormat::default().with_options(format);
+    let options = ListingOptions::new(Arc::new(format))
         .with_file_extension("")
         .with_table_partition_cols(columns);
     let schema = options.infer_schema(state, &urls[0]).await.map_err(|error| {
@@ -118,6 +123,16 @@ async fn parquet(
         error.message = format!("{}: {}", names[0], error.message);
         error
     })?;
+    // Of several columns with one name DataFusion knows one.
+    if schema.fields().len() + folders.len() != dataset.schema().fields().len() {
+        return Ok(None);
+    }
+    // That the first file has no NULL in a column says nothing of the others.
+    let nullable = |field: &FieldRef| Field::clone(field).with_nullable(true);
+    let schema = match dataset.files() {
+        1 => schema,
+        _ => Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Fields>())),
+    };
     let config = ListingTableConfig::new_with_multi_paths(urls)
         .with_listing_options(options)
         .with_schema(schema);

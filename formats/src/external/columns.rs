@@ -1,12 +1,13 @@
 //! Columns of files that have names and types of their own.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use crate::{Error, Result, sql_name};
 
@@ -52,6 +53,22 @@ pub(super) fn convert(name: &str, array: &ArrayRef, field: &FieldRef) -> Result<
         return Err(in_column(name, field, "a value is NULL and the column must have one"));
     }
     Ok(array)
+}
+
+/// Columns with names of their own: of several with one name, the later ones get a
+/// number, as in CSV files.
+pub(super) fn distinct(found: &SchemaRef) -> SchemaRef {
+    let mut taken = HashSet::new();
+    let fields = found.fields().iter().map(|field| {
+        let mut name = field.name().clone();
+        let mut number = 1;
+        while !taken.insert(name.clone()) {
+            name = format!("{}_{number}", field.name());
+            number += 1;
+        }
+        Field::clone(field).with_name(name)
+    });
+    Arc::new(Schema::new(fields.collect::<Fields>()))
 }
 
 /// Columns where text and binary are views, which tables hold.

@@ -160,6 +160,10 @@ impl Dataset {
                 let opened = found(first, format, options)?;
                 let findings = opened.findings();
                 let mut fields: Vec<FieldRef> = opened.schema().fields().iter().cloned().collect();
+                if inputs.len() > 1 {
+                    // That this file has no NULL says nothing of the others.
+                    fields.iter_mut().for_each(nullable);
+                }
                 let mut files: Vec<OneFile> = inputs
                     .iter()
                     .map(|input| OneFile { input: input.clone(), has: None })
@@ -210,6 +214,11 @@ impl Dataset {
     /// The format of the files.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        self.files.len()
     }
 
     /// The columns that the names of folders give.
@@ -325,7 +334,10 @@ fn common(all: &SchemaRef, own: &SchemaRef) -> SchemaRef {
 fn merge(fields: &mut Vec<FieldRef>, other: &SchemaRef) {
     for field in other.fields() {
         match fields.iter_mut().find(|f| f.name().eq_ignore_ascii_case(field.name())) {
-            None => fields.push(Arc::clone(field)),
+            None => {
+                fields.push(Arc::clone(field));
+                fields.last_mut().into_iter().for_each(nullable);
+            }
             Some(known) if known.data_type() == field.data_type() => {}
             Some(known) => {
                 let wider = super::infer::wider(known.data_type(), field.data_type());
@@ -333,6 +345,10 @@ fn merge(fields: &mut Vec<FieldRef>, other: &SchemaRef) {
             }
         }
     }
+}
+
+fn nullable(field: &mut FieldRef) {
+    *field = Arc::new(Field::clone(field).with_nullable(true));
 }
 
 /// The pieces of all files, one file after the other.

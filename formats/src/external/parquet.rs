@@ -11,13 +11,14 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use ::parquet::basic::Type;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{ChunkReader, Length};
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 
-use super::columns::{by_name, convert, guarded, malformed, views};
+use super::columns::{by_name, convert, distinct, guarded, malformed, views};
 use super::ordered::{Emit, Piece, Pieces};
 use super::reader::{FileReader, Findings};
 use super::{ReadOptions, Source};
@@ -31,12 +32,12 @@ pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box
         let found =
             ArrowReaderMetadata::load(&chunks, skip.clone()).map_err(|e| malformed(&name, e))?;
         // Text and binary are read as views; what the crate cannot read so stays.
-        let viewed = Arc::new(Schema::new(views(found.schema().fields())));
+        let viewed = Arc::new(Schema::new(dated(views(found.schema().fields()), &found)));
         let viewed =
             ArrowReaderMetadata::try_new(found.metadata().clone(), skip.with_schema(viewed));
         Ok(viewed.unwrap_or(found))
     })?;
-    let found = metadata.schema().clone();
+    let found = distinct(metadata.schema());
     let (schema, places) = match &options.schema {
         None => {
             let places = (0..found.fields().len()).collect();
@@ -45,6 +46,23 @@ pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box
         Some(schema) => (Arc::clone(schema), by_name(&name, &found, schema)?),
     };
     Ok(Box::new(Reader { name, chunks, metadata, schema, places, batch_rows: options.batch_rows }))
+}
+
+/// Columns where the 96-bit timestamps of Spark and Impala are microseconds: as
+/// nanoseconds those before 1677 and after 2262 would become other times.
+fn dated(fields: Fields, found: &ArrowReaderMetadata) -> Fields {
+    let leaves = found.parquet_schema().columns();
+    let is_int96 = |name: &str| {
+        leaves.iter().any(|leaf| {
+            leaf.physical_type() == Type::INT96 && leaf.path().parts() == [name.to_owned()]
+        })
+    };
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let field = |field: &FieldRef| match is_int96(field.name()) {
+        true => Arc::new(Field::clone(field).with_data_type(micros.clone())),
+        false => Arc::clone(field),
+    };
+    fields.iter().map(field).collect()
 }
 
 struct Reader {

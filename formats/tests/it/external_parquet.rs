@@ -95,3 +95,80 @@ fn damage_is_an_error_and_never_a_panic() {
         assert!(read(&damaged, &ReadOptions::default()).is_err());
     }
 }
+
+#[test]
+fn columns_with_the_same_name_get_a_number() {
+    let field = || Field::new("a", DataType::Int64, true);
+    let one = Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+    let two = Arc::new(Int64Array::from(vec![2])) as ArrayRef;
+    let schema = Arc::new(Schema::new(vec![field(), field()]));
+    let batch = RecordBatch::try_new(schema.clone(), vec![one, two]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let found = read(&path, &ReadOptions::default()).unwrap();
+    assert_eq!(found.schema().field(1).name(), "a_1");
+    assert_eq!(found.column(1).as_primitive::<Int64Type>().value(0), 2);
+}
+
+#[test]
+fn a_column_without_null_in_one_file_may_have_some_in_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, fields: Vec<Field>, values: Vec<Option<i64>>| {
+        let schema = Arc::new(Schema::new(fields));
+        let column = Arc::new(Int64Array::from(values)) as ArrayRef;
+        let columns = vec![column; schema.fields().len()];
+        let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
+        let path = folder.path().join(name);
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), schema, None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        external::Input::new(Arc::new(external::LocalFile::open(&path).unwrap()))
+    };
+    let field = |name: &str, nullable| Field::new(name, DataType::Int64, nullable);
+    let required = vec![field("a", false), field("b", false)];
+    let files = vec![
+        write("1.parquet", required, vec![Some(1)]),
+        write("2.parquet", vec![field("a", true)], vec![None]),
+        write("3.parquet", vec![field("c", false), field("a", false)], vec![Some(3)]),
+    ];
+    let options = ReadOptions { union_by_name: true, ..ReadOptions::default() };
+    let dataset = external::Dataset::open(files, &options).unwrap();
+    let batches = dataset.read(None).unwrap().collect::<Result<Vec<_>>>().unwrap();
+    let found = concat_batches(dataset.schema(), &batches).unwrap();
+    let values = |column: usize| -> Vec<Option<i64>> {
+        found.column(column).as_primitive::<Int64Type>().iter().collect()
+    };
+    assert_eq!(values(0), [Some(1), None, Some(3)]);
+    assert_eq!(values(1), [Some(1), None, None]);
+    assert_eq!(values(2), [None, None, Some(3)]);
+}
+
+#[test]
+fn int96_is_a_time_of_any_year() {
+    use parquet::data_type::{Int96, Int96Type};
+    use parquet::file::writer::SerializedFileWriter;
+    let schema = parquet::schema::parser::parse_message_type("message t { optional int96 at; }");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let file = File::create(&path).unwrap();
+    let mut writer =
+        SerializedFileWriter::new(file, Arc::new(schema.unwrap()), Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    // Midnight of 0001-01-01 and of 1970-01-01: nanoseconds of the day, Julian day.
+    let times = [1_721_426, 2_440_588].map(|day| {
+        let mut time = Int96::new();
+        time.set_data(0, 0, day);
+        time
+    });
+    column.typed::<Int96Type>().write_batch(&times, Some(&[1, 1]), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let found = read(&path, &ReadOptions::default()).unwrap();
+    let times = found.column(0).as_primitive::<TimestampMicrosecondType>();
+    assert_eq!(times.values(), &[-62_135_596_800_000_000, 0]);
+}

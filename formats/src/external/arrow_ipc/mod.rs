@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Fields, Schema, SchemaRef};
 
-use super::columns::{by_name, convert, guarded, malformed};
+use super::columns::{by_name, convert, distinct, guarded, malformed};
 use super::ordered::{Emit, Pieces};
 use super::reader::{FileReader, Findings};
 use super::source::decompressed;
@@ -64,13 +64,14 @@ pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box
             (Origin::Stream(stream), schema, "an Arrow stream")
         }
     };
+    let named = distinct(&found);
     let (schema, places) = match &options.schema {
         None => {
-            let fields = plain::plain_fields(found.fields());
+            let fields = plain::plain_fields(named.fields());
             let places = (0..fields.len()).collect();
             (Arc::new(Schema::new(fields)), places)
         }
-        Some(schema) => (Arc::clone(schema), by_name(&name, &found, schema)?),
+        Some(schema) => (Arc::clone(schema), by_name(&name, &named, schema)?),
     };
     let mut findings: Findings = vec![("layout", layout.to_owned())];
     if let Origin::File(file) = &origin {
