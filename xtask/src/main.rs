@@ -9,12 +9,14 @@ mod steps;
 mod test;
 mod tidy;
 mod workspace;
+mod zoo;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask test [--quick]   everything that must pass before a change is shared;
-                             --quick leaves out doc tests, README, tour and Python
+                             --quick leaves out doc tests, README, tour, Python
+                             and the zoo of files
 cargo xtask lint             formatting, clippy, tidy, licences
 cargo xtask tidy             the house rules that clippy does not know
 cargo xtask bench [NAME]     all benchmarks, or one; --check compares with the last

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::steps::Steps;
 use crate::workspace::{cargo, works};
-use crate::{lint, python, readme};
+use crate::{lint, python, readme, zoo};
 
 /// Runs the lints, then the tests; `quick` leaves out what is slow to build or run.
 pub fn run(quick: bool) -> ExitCode {
@@ -26,6 +26,7 @@ pub fn run(quick: bool) -> ExitCode {
         steps.command("build", &mut cargo(&["build", "--workspace"]));
         readme::add(&mut steps);
         python::add(&mut steps);
+        zoo::add(&mut steps);
     }
     steps.finish()
 }
