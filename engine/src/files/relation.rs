@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
@@ -123,6 +123,11 @@ async fn parquet(
         error.message = format!("{}: {}", names[0], error.message);
         error
     })?;
+    // It reads intervals without their months.
+    let is_interval = |field: &FieldRef| matches!(field.data_type(), DataType::Interval(_));
+    if dataset.schema().fields().iter().any(is_interval) {
+        return Ok(None);
+    }
     // Of several columns with one name DataFusion knows one.
     if schema.fields().len() + folders.len() != dataset.schema().fields().len() {
         return Ok(None);

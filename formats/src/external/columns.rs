@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, cast::AsArray};
+use arrow::compute::{CastOptions, can_cast_types, cast, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
 
 use crate::{Error, Result, sql_name};
 
@@ -45,14 +46,39 @@ pub(super) fn convert(name: &str, array: &ArrayRef, field: &FieldRef) -> Result<
         true => Arc::clone(array),
         false => {
             let options = CastOptions { safe: false, ..CastOptions::default() };
-            cast_with_options(array, field.data_type(), &options)
-                .map_err(|e| in_column(name, field, e.to_string()))?
+            let refuse = |e: ArrowError| in_column(name, field, e.to_string());
+            let values = cast_with_options(array, field.data_type(), &options).map_err(refuse)?;
+            if let Some(fraction) = lost_fraction(array, &values).map_err(refuse)? {
+                let what = format!("{fraction} has a fraction and the column takes none");
+                return Err(in_column(name, field, what));
+            }
+            values
         }
     };
     if !field.is_nullable() && array.logical_null_count() > 0 {
         return Err(in_column(name, field, "a value is NULL and the column must have one"));
     }
     Ok(array)
+}
+
+/// The first number whose fraction is not in `after`, which are integers.
+fn lost_fraction(before: &ArrayRef, after: &ArrayRef) -> Result<Option<f64>, ArrowError> {
+    let has_fractions = match before.data_type() {
+        DataType::Decimal32(_, scale)
+        | DataType::Decimal64(_, scale)
+        | DataType::Decimal128(_, scale)
+        | DataType::Decimal256(_, scale) => *scale > 0,
+        other => other.is_floating(),
+    };
+    if !has_fractions || !after.data_type().is_integer() {
+        return Ok(None);
+    }
+    // A fraction is not lost in doubles: numbers that are too large for it have none.
+    let [before, after] = [before, after].map(|array| cast(array, &DataType::Float64));
+    let (before, after) = (before?, after?);
+    let pairs =
+        before.as_primitive::<Float64Type>().iter().zip(after.as_primitive::<Float64Type>());
+    Ok(pairs.filter(|(before, after)| before != after).find_map(|(before, _)| before))
 }
 
 /// Columns with names of their own: of several with one name, the later ones get a

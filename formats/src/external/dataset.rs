@@ -86,6 +86,8 @@ pub struct Dataset {
     format: Format,
     options: ReadOptions,
     findings: Findings,
+    /// Other readers of the format can be trusted with the first file.
+    ordinary: bool,
     progress: Arc<Progress>,
 }
 
@@ -136,7 +138,7 @@ impl Dataset {
         let mut origins: Vec<(FieldRef, Origin)> = Vec::new();
         let is_folder = |name: &str| folders.iter().any(|field: &FieldRef| field.name() == name);
 
-        let (schema, files, findings) = match &options.schema {
+        let (schema, files, findings, ordinary) = match &options.schema {
             Some(wanted) => {
                 for field in wanted.fields() {
                     let origin = match field.name().as_str() {
@@ -154,11 +156,11 @@ impl Dataset {
                         file.has = Some(common(wanted, own.schema()));
                     }
                 }
-                (wanted.clone(), files, Findings::new())
+                (wanted.clone(), files, Findings::new(), true)
             }
             None => {
                 let opened = found(first, format, options)?;
-                let findings = opened.findings();
+                let (findings, ordinary) = (opened.findings(), opened.is_ordinary());
                 let mut fields: Vec<FieldRef> = opened.schema().fields().iter().cloned().collect();
                 if inputs.len() > 1 {
                     // That this file has no NULL says nothing of the others.
@@ -191,7 +193,7 @@ impl Dataset {
                 }
                 let fields: Vec<FieldRef> =
                     origins.iter().map(|(field, _)| field.clone()).collect();
-                (Arc::new(Schema::new(fields)), files, findings)
+                (Arc::new(Schema::new(fields)), files, findings, ordinary)
             }
         };
         let total = files.iter().map(|file| file.input.source.size()).sum();
@@ -202,6 +204,7 @@ impl Dataset {
             format,
             options: options.clone(),
             findings,
+            ordinary,
             progress: Arc::new(Progress { total, done: AtomicU64::new(0) }),
         })
     }
@@ -228,10 +231,15 @@ impl Dataset {
     }
 
     /// Whether every row is read as it stands in its file: no types, names or columns
-    /// were asked for.
+    /// were asked for, and any reader of the format gives the same.
     pub fn is_plain(&self) -> bool {
         let ReadOptions { schema, types, rejects, union_by_name, filename, .. } = &self.options;
-        schema.is_none() && types.is_empty() && rejects.is_none() && !union_by_name && !filename
+        self.ordinary
+            && schema.is_none()
+            && types.is_empty()
+            && rejects.is_none()
+            && !union_by_name
+            && !filename
     }
 
     /// What was found out about how the first file is written.

@@ -24,6 +24,11 @@ pub(super) trait FileReader: Send {
         Findings::new()
     }
 
+    /// Whether another reader of the format can be trusted with the file.
+    fn is_ordinary(&self) -> bool {
+        true
+    }
+
     /// The rows, of the columns with these indices in the schema, in their order.
     fn pieces(self: Box<Self>, columns: &[usize]) -> Result<Box<dyn Pieces>>;
 }

@@ -172,3 +172,49 @@ fn int96_is_a_time_of_any_year() {
     let times = found.column(0).as_primitive::<TimestampMicrosecondType>();
     assert_eq!(times.values(), &[-62_135_596_800_000_000, 0]);
 }
+
+#[test]
+fn intervals_have_months_days_and_milliseconds() {
+    use parquet::data_type::{FixedLenByteArray, FixedLenByteArrayType};
+    use parquet::file::writer::SerializedFileWriter;
+    let schema = parquet::schema::parser::parse_message_type(
+        "message t { optional fixed_len_byte_array(12) wait (INTERVAL); }",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let file = File::create(&path).unwrap();
+    let mut writer =
+        SerializedFileWriter::new(file, Arc::new(schema.unwrap()), Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let bytes: Vec<u8> = [1i32, -2, 3_000].iter().flat_map(|part| part.to_le_bytes()).collect();
+    let value = FixedLenByteArray::from(bytes);
+    column.typed::<FixedLenByteArrayType>().write_batch(&[value], Some(&[1, 0]), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let found = read(&path, &ReadOptions::default()).unwrap();
+    let waits = found.column(0).as_primitive::<IntervalMonthDayNanoType>();
+    assert_eq!(waits.value(0), IntervalMonthDayNano::new(1, -2, 3_000_000_000));
+    assert!(waits.is_null(1));
+}
+
+#[test]
+fn a_fraction_is_no_integer() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = |values: Vec<f64>| {
+        let column = Arc::new(Float64Array::from(values)) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let path = folder.path().join("t.parquet");
+        let file = File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let wanted = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
+        read(&path, &ReadOptions { schema: Some(Arc::new(wanted)), ..ReadOptions::default() })
+    };
+    let whole = found(vec![-0.0, 1.0, -9e15]).unwrap();
+    assert_eq!(whole.column(0).as_primitive::<Int64Type>().value(2), -9_000_000_000_000_000);
+    let error = found(vec![1.0, 2.5]).unwrap_err().to_string();
+    assert!(error.contains("column 'a'") && error.contains("2.5 has a fraction"), "{error}");
+}

@@ -119,12 +119,37 @@ impl Message {
     }
 }
 
+/// Whether a message, framed as in a stream, is a schema that Arrow's reader can take.
+pub(in super::super) fn is_schema(framed: &[u8]) -> bool {
+    let message = match framed {
+        [0xff, 0xff, 0xff, 0xff, _, _, _, _, message @ ..] => message,
+        message => message,
+    };
+    let schema = root_as_message(message).ok().and_then(|message| message.header_as_schema());
+    schema.is_some_and(|schema| check_widths(schema.fields().into_iter().flatten()).is_ok())
+}
+
 /// A schema that this machine can read.
 pub(super) fn checked_schema(schema: ipc::Schema<'_>) -> Checked<Schema> {
     if !schema.endianness().equals_to_target_endianness() {
         return Err("its numbers are big-endian: write it on a little-endian machine".to_owned());
     }
+    check_widths(schema.fields().into_iter().flatten())?;
     Ok(fb_to_schema(schema))
+}
+
+/// Polars writes integers of 128 bits, which are in no version of the format.
+fn check_widths<'a>(fields: impl Iterator<Item = ipc::Field<'a>>) -> Checked<()> {
+    for field in fields {
+        if let Some(width) = field.type_as_int().map(|int| int.bitWidth())
+            && !matches!(width, 8 | 16 | 32 | 64)
+        {
+            let name = field.name().unwrap_or_default();
+            return Err(format!("the column '{name}' has integers of {width} bits: cast it"));
+        }
+        check_widths(field.children().into_iter().flatten())?;
+    }
+    Ok(())
 }
 
 pub(super) fn damaged(error: &impl ToString) -> String {

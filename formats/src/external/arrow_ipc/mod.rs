@@ -28,6 +28,7 @@ mod message;
 mod plain;
 mod stream;
 
+pub(super) use message::is_schema;
 use message::{Dictionaries, Message};
 
 /// What a file, as opposed to a stream, begins and ends with.

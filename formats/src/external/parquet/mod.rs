@@ -7,37 +7,44 @@
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
-use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use ::parquet::arrow::{ARROW_SCHEMA_META_KEY, ProjectionMask};
 use ::parquet::basic::Type;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{ChunkReader, Length};
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 
+use super::arrow_ipc::is_schema;
 use super::columns::{by_name, convert, distinct, guarded, malformed, views};
 use super::ordered::{Emit, Piece, Pieces};
 use super::reader::{FileReader, Findings};
 use super::{ReadOptions, Source};
 use crate::Result;
 
+mod intervals;
+
 pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box<dyn FileReader>> {
     let name = source.name().to_owned();
     let chunks = Chunks(source);
-    let metadata = guarded(&name, || {
+    let (metadata, intervals) = guarded(&name, || {
         let skip = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let found =
             ArrowReaderMetadata::load(&chunks, skip.clone()).map_err(|e| malformed(&name, e))?;
+        let (found, intervals) =
+            intervals::as_bytes(found, &skip).map_err(|e| malformed(&name, e))?;
         // Text and binary are read as views; what the crate cannot read so stays.
         let viewed = Arc::new(Schema::new(dated(views(found.schema().fields()), &found)));
         let viewed =
             ArrowReaderMetadata::try_new(found.metadata().clone(), skip.with_schema(viewed));
-        Ok(viewed.unwrap_or(found))
+        Ok((viewed.unwrap_or(found), intervals))
     })?;
-    let found = distinct(metadata.schema());
+    let found = distinct(&intervals::named(metadata.schema(), &intervals));
     let (schema, places) = match &options.schema {
         None => {
             let places = (0..found.fields().len()).collect();
@@ -45,7 +52,8 @@ pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box
         }
         Some(schema) => (Arc::clone(schema), by_name(&name, &found, schema)?),
     };
-    Ok(Box::new(Reader { name, chunks, metadata, schema, places, batch_rows: options.batch_rows }))
+    let batch_rows = options.batch_rows;
+    Ok(Box::new(Reader { name, chunks, metadata, intervals, schema, places, batch_rows }))
 }
 
 /// Columns where the 96-bit timestamps of Spark and Impala are microseconds: as
@@ -69,6 +77,8 @@ struct Reader {
     name: String,
     chunks: Chunks,
     metadata: ArrowReaderMetadata,
+    /// Indices in the file of columns of intervals.
+    intervals: Vec<usize>,
     schema: SchemaRef,
     /// Index in the file of each column of the schema.
     places: Vec<usize>,
@@ -90,6 +100,19 @@ impl FileReader for Reader {
         findings
     }
 
+    /// Others trust the Arrow schema that writers leave beside Parquet's own, and Arrow's
+    /// reader panics on types that it does not have, such as polars' integers of 128 bits.
+    fn is_ordinary(&self) -> bool {
+        let file = self.metadata.metadata().file_metadata();
+        let pairs = file.key_value_metadata().into_iter().flatten();
+        let mut schemas =
+            pairs.filter(|pair| pair.key == ARROW_SCHEMA_META_KEY).filter_map(|pair| {
+                let encoded = pair.value.as_ref()?;
+                Some(BASE64_STANDARD.decode(encoded))
+            });
+        schemas.all(|schema| schema.is_ok_and(|schema| is_schema(&schema)))
+    }
+
     fn pieces(self: Box<Self>, columns: &[usize]) -> Result<Box<dyn Pieces>> {
         let groups = self.metadata.metadata().num_row_groups();
         let plan = Plan {
@@ -98,6 +121,7 @@ impl FileReader for Reader {
             places: columns.iter().map(|&index| self.places[index]).collect(),
             chunks: self.chunks,
             metadata: self.metadata,
+            intervals: self.intervals,
             batch_rows: self.batch_rows,
         };
         Ok(Box::new(RowGroups { plan: Arc::new(plan), next: 0, groups }))
@@ -126,6 +150,8 @@ struct Plan {
     name: String,
     chunks: Chunks,
     metadata: ArrowReaderMetadata,
+    /// Indices in the file of columns of intervals.
+    intervals: Vec<usize>,
     /// The columns of batches.
     fields: Fields,
     /// Index in the file of each of them.
@@ -175,7 +201,11 @@ impl Plan {
             .zip(&self.fields)
             .map(|(place, field)| {
                 let position = read.partition_point(|other| other < place);
-                convert(&self.name, batch.column(position), field)
+                let array = match self.intervals.contains(place) {
+                    true => &intervals::from_bytes(batch.column(position)),
+                    false => batch.column(position),
+                };
+                convert(&self.name, array, field)
             })
             .collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
