@@ -144,6 +144,13 @@ def test_polars(tmp_path, compression):
     same_values(ours(f"FROM {quoted(path)}"), frame.to_arrow())
 
 
+def test_integers_of_polars(tmp_path):
+    # Its integers of 128 bits are no Arrow.
+    path = tmp_path / "file.arrow"
+    pl.DataFrame({"a": [1, None]}, schema={"a": pl.Int128}).write_ipc(path)
+    fails(f"FROM {quoted(path)}", path, "'a' has integers of 128 bits")
+
+
 @pytest.mark.parametrize("compression", [None, "zstd"])
 @pytest.mark.parametrize("kind", WRITERS)
 def test_damage(tmp_path, kind, compression):

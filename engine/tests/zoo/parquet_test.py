@@ -263,6 +263,49 @@ def test_polars(tmp_path, options):
 NAMELESS = "errors of DataFusion's Parquet reader beyond the footer do not name the file"
 
 
+# Types that only DuckDB writes, or that it writes in a way of its own.
+DUCKDB_VALUES = {
+    "huge integer": "170141183460469231731687303715884105727::HUGEINT",
+    "unsigned huge integer": "1::UHUGEINT",
+    "time with zone": "'10:00:00+02'::TIMETZ",
+    "interval": "INTERVAL '1 month 2 days 3.5 seconds'",
+    "enum": "'a'::ENUM('a', 'b')",
+    "bits": "'0101'::BIT",
+    "json": "'{}'::JSON",
+    "time of nanoseconds": "'10:00:00.123456789'::TIME_NS",
+    "timestamp without end": "'infinity'::TIMESTAMP",
+    "date without end": "'-infinity'::DATE",
+    "date before year one": "'0044-03-15 (BC)'::DATE",
+    "array": "[1, 2, 3]::INTEGER[3]",
+    "map of numbers": "MAP {1: 'a', 2: NULL}",
+    "empty map": "MAP {}",
+    "maps in lists": "[MAP {'k': [1]}]",
+    "union": "union_value(a := 1)",
+    "number without end": "1::BIGNUM",
+}
+
+
+@pytest.mark.parametrize("name", DUCKDB_VALUES)
+def test_values_of_duckdb(tmp_path, name):
+    path = quoted(tmp_path / "file.parquet")
+    duckdb.sql(f"COPY (SELECT {DUCKDB_VALUES[name]} AS a) TO {path} (FORMAT parquet)")
+    same(ours(f"FROM {path}"), theirs(f"FROM {path}"))
+
+
+def test_intervals_in_lists(tmp_path):
+    # The Parquet crate would leave out the months.
+    path = tmp_path / "file.parquet"
+    duckdb.sql(f"COPY (SELECT [INTERVAL 1 MONTH] AS a) TO {quoted(path)} (FORMAT parquet)")
+    fails(f"FROM {quoted(path)}", path, "'a' has intervals inside")
+
+
+def test_integers_of_polars(tmp_path):
+    # Bytes to all who do not know polars' schema beside Parquet's own.
+    path = tmp_path / "file.parquet"
+    pl.DataFrame({"a": [1, None]}, schema={"a": pl.Int128}).write_parquet(path)
+    same(ours(f"FROM {quoted(path)}"), theirs(f"FROM {quoted(path)}"))
+
+
 def damaged(path, data, chance):
     """The bytes of a file with some of them changed, or without its end."""
     if chance.random() < 0.3:
