@@ -59,7 +59,9 @@ fn bytes(field: &TypePtr) -> Result<TypePtr> {
                 let what = format!("'{}' has intervals inside of it: cast them", info.name());
                 return Err(ParquetError::NYI(what));
             }
-            inner.extend(field.is_group().then(|| field.get_fields().to_vec()).unwrap_or_default());
+            if field.is_group() {
+                inner.extend(field.get_fields().iter().cloned());
+            }
         }
     }
     if field.is_group() || !is_interval(field) {
