@@ -111,10 +111,9 @@ def test_slices(tmp_path, kind):
     same(ours(f"FROM {quoted(written(tmp_path, kind, table))}"), table)
 
 
-@pytest.mark.parametrize("kind", WRITERS)
-def test_many_columns(tmp_path, kind):
+def test_many_columns(tmp_path):
     table = pa.table({f"c{n}": [n, None, 2 * n] for n in range(10_000)})
-    path = quoted(written(tmp_path, kind, table))
+    path = quoted(written(tmp_path, "arrow", table))
     # Not all of them: the planner's time is the square of the columns in a SELECT.
     query = f"SELECT c77, c9998 FROM {path}"
     expect(query, c77=("int", [77, None, 154]), c9998=("int", [9998, None, 19996]))
@@ -158,7 +157,7 @@ def test_damage(tmp_path, kind, compression):
     the process and never takes long."""
     whole = written(tmp_path, kind, samples.wide_table(50), compression=compression).read_bytes()
     chance = random.Random(5)
-    for number in range(25):
+    for number in range(15):
         changed = bytearray(whole)
         for _ in range(chance.choice([1, 1, 3, 20])):
             changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
