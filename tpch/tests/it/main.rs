@@ -1,7 +1,5 @@
 //! The way from nothing to checked answers, at a scale that a test can afford.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use sheaf_tpch::answer::{Answer, Ordering, Verdict, differ};
 use sheaf_tpch::load::{load, sources};
