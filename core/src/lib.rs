@@ -38,6 +38,7 @@ mod state;
 pub mod store;
 mod verify;
 pub mod vfs;
+mod views;
 pub mod write;
 mod writer;
 

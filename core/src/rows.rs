@@ -1,7 +1,7 @@
 //! Rows as bytes: how the log and keyed memtables hold them (`arrow-row`).
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use bytes::Bytes;
 
@@ -91,8 +91,15 @@ impl RowBytes {
 /// Bytes of the rows of a batch, without what its buffers hold beside them: a slice
 /// of a large batch is small.
 pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
-    let size = |column: &ArrayRef| {
-        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    let size = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8View => 16 * column.len() + column.as_string_view().total_buffer_bytes_used(),
+        DataType::BinaryView => {
+            16 * column.len() + column.as_binary_view().total_buffer_bytes_used()
+        }
+        _ => column
+            .to_data()
+            .get_slice_memory_size()
+            .unwrap_or_else(|_| column.get_array_memory_size()),
     };
     batch.columns().iter().map(size).sum()
 }
@@ -134,7 +141,7 @@ impl RowCodec {
 }
 
 /// The row format gives dictionaries back as their values.
-fn restore(column: ArrayRef, data_type: &arrow::datatypes::DataType) -> Result<ArrayRef> {
+fn restore(column: ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     if column.data_type() == data_type {
         return Ok(column);
     }

@@ -11,6 +11,7 @@ use crate::keys::KeyCodec;
 use crate::log::encode_batch;
 use crate::partition::{Bucket, split};
 use crate::rows::{RowBytes, RowCodec};
+use crate::views::compacted;
 use crate::write::{Durability, OnConflict, Write, WriteBatch};
 use crate::{Error, Result};
 
@@ -165,6 +166,7 @@ fn prepare_append(table: Arc<TableDef>, rows: RecordBatch) -> Result<PreparedOp>
     let by_rows = crate::rows::check_schema(table.arrow_schema()).is_ok();
     let mut parts = Vec::new();
     for (bucket, rows) in split(&table, rows)? {
+        let rows = compacted(&rows)?;
         let wire = if by_rows && rows.num_rows() < ROW_FORM_BELOW {
             AppendWire::Rows(RowCodec::new(Arc::clone(table.arrow_schema()))?.encode(&rows)?)
         } else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sheaf_core::vfs::MemoryVfs;
+use sheaf_core::vfs::{MemoryVfs, Vfs};
 use sheaf_core::{Error, OnConflict, Write, WriteBatch};
 
 use crate::support::{
@@ -191,4 +191,28 @@ fn a_table_can_be_made_and_filled_in_one_commit() {
     assert_eq!(scan(&store.snapshot().unwrap(), &made).len(), 2);
     let other = create(&store, pairs("other", true));
     assert_ne!(other.id, made.id);
+}
+
+/// A caller may cut a large batch into many commits; each takes the room of its own rows.
+#[test]
+fn slices_of_a_large_batch_are_small_in_the_log() {
+    let vfs = MemoryVfs::new();
+    let store = open(&vfs, 1);
+    let t = create(&store, pairs("t", false));
+    let text = "a text that does not fit into a view";
+    let large = rows(&t, &(0..10_000).map(|k| (k, text)).collect::<Vec<_>>());
+    let logged = || -> usize {
+        let files = vfs.list("wal").unwrap();
+        files.iter().map(|file| vfs.read(&format!("wal/{file}")).unwrap().len()).sum()
+    };
+    let before = logged();
+    for commit in 0..50 {
+        let rows = large.slice(commit * 100, 100);
+        let write = Write::Insert { table: Arc::clone(&t), rows, on_conflict: OnConflict::Fail };
+        let batch = WriteBatch { writes: vec![write], read_at: None, durability: None };
+        store.commit(batch).unwrap();
+    }
+    assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 5_000);
+    let written = logged() - before;
+    assert!(written < 50 * 100 * 200, "{written} bytes");
 }

@@ -1,0 +1,89 @@
+//! Views into buffers that hold much else: a slice of a large batch shows a few of its
+//! texts and holds on to all of them, and Arrow IPC writes all of them.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, GenericByteViewArray, ListArray, RecordBatch, StructArray,
+};
+use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::datatypes::{ByteViewType, DataType};
+
+use crate::error::Result;
+
+/// The same rows; buffers of views hold no more than twice the bytes that are shown.
+pub(crate) fn compacted(rows: &RecordBatch) -> Result<RecordBatch> {
+    let columns = rows.columns().iter().map(compact).collect::<Result<_>>()?;
+    Ok(RecordBatch::try_new(rows.schema(), columns)?)
+}
+
+fn compact(array: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match array.data_type() {
+        DataType::Utf8View => Arc::new(of_views(array.as_string_view())),
+        DataType::BinaryView => Arc::new(of_views(array.as_binary_view())),
+        DataType::List(field) => {
+            let list: &ListArray = array.as_list();
+            let offsets = list.offsets();
+            let (first, last) = (offsets[0] as usize, offsets[list.len()] as usize);
+            let items = compact(&list.values().slice(first, last - first))?;
+            let lengths = OffsetBuffer::from_lengths(offsets.lengths());
+            Arc::new(ListArray::try_new(Arc::clone(field), lengths, items, list.nulls().cloned())?)
+        }
+        DataType::Struct(fields) if !fields.is_empty() => {
+            let parts = array.as_struct();
+            let columns = parts.columns().iter().map(compact).collect::<Result<_>>()?;
+            Arc::new(StructArray::try_new(fields.clone(), columns, parts.nulls().cloned())?)
+        }
+        _ => Arc::clone(array),
+    })
+}
+
+fn of_views<T: ByteViewType + ?Sized>(array: &GenericByteViewArray<T>) -> GenericByteViewArray<T> {
+    let held: usize = array.data_buffers().iter().map(Buffer::len).sum();
+    if held > 2 * array.total_buffer_bytes_used() { array.gc() } else { array.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int32Array, ListArray, StringViewArray};
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn slices_let_go_of_what_they_do_not_show() {
+        let words: Vec<String> = (0..1_000).map(|n| format!("a text that is long: {n}")).collect();
+        let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(&words));
+        let lists: ArrayRef = Arc::new(
+            ListArray::try_new(
+                Arc::new(Field::new_list_field(DataType::Utf8View, true)),
+                OffsetBuffer::from_lengths([10; 100]),
+                Arc::clone(&texts),
+                None,
+            )
+            .unwrap(),
+        );
+        let parts: ArrayRef = Arc::new(StructArray::from(vec![
+            (Arc::new(Field::new("t", DataType::Utf8View, true)), texts.slice(0, 100)),
+            (
+                Arc::new(Field::new("n", DataType::Int32, true)),
+                Arc::new(Int32Array::from_iter_values(0..100)) as ArrayRef,
+            ),
+        ]));
+        let columns = [("text", texts.slice(500, 100)), ("list", lists), ("struct", parts)];
+        let whole = RecordBatch::try_from_iter(columns).unwrap();
+        let slice = whole.slice(40, 3);
+        let found = compacted(&slice).unwrap();
+        assert_eq!(found, slice);
+        let bytes = |array: &ArrayRef| array.as_string_view().get_buffer_memory_size();
+        assert!(bytes(slice.column(0)) > 10_000 && bytes(found.column(0)) < 200);
+        assert!(bytes(found.column(1).as_list::<i32>().values()) < 2_000);
+        assert!(bytes(found.column(2).as_struct().column(0)) < 200);
+        // What shows most of its bytes stays as it is.
+        let most = RecordBatch::try_from_iter([("text", texts.slice(0, 900))]).unwrap();
+        let same = compacted(&most).unwrap();
+        let buffer =
+            |batch: &RecordBatch| batch.column(0).as_string_view().data_buffers()[0].as_ptr();
+        assert_eq!(buffer(&same), buffer(&most));
+    }
+}
