@@ -1,3 +1,4 @@
+//! Strangers' bytes into the reader of Parquet files.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
