@@ -1,8 +1,8 @@
 //! Files in and out: `lineitem` of TPC-H as CSV, NDJSON and Parquet into a durable
 //! table and out of it, beside DuckDB doing the same, and Polars reading into memory.
 //!
-//! `cargo xtask bench load`, or after `--`: `--sf N` for another scale factor, `--large`
-//! for the memory that loading a CSV file of 10 GB takes.
+//! `cargo xtask bench load`; or `cargo bench -p sheaf-benches --bench load --` and then
+//! `--sf N` for another scale factor, `--large` for a CSV file of 10 GB.
 
 use std::fs;
 use std::io::{BufWriter, Read, Write};
