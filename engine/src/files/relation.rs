@@ -5,6 +5,7 @@
 //! ordered stream, parsed on several threads behind it. It is one partition on
 //! purpose: rows come in the order of the files, and no plan can read them twice.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -118,6 +119,10 @@ async fn parquet(
     let options = ListingOptions::new(Arc::new(format))
         .with_file_extension("")
         .with_table_partition_cols(columns);
+    // It would cut the values of a wider type in a later file to the first one's.
+    if dataset.files() > 1 && !have_same_types(state, &options, &urls).await {
+        return Ok(None);
+    }
     let schema = options.infer_schema(state, &urls[0]).await.map_err(|error| {
         let mut error = Error::from(error);
         error.message = format!("{}: {}", names[0], error.message);
@@ -142,6 +147,27 @@ async fn parquet(
         .with_listing_options(options)
         .with_schema(schema);
     Ok(Some(Arc::new(ListingTable::try_new(config)?)))
+}
+
+/// Whether each column has one type in all files that have it.
+async fn have_same_types(
+    state: &SessionState,
+    options: &ListingOptions,
+    urls: &[ListingTableUrl],
+) -> bool {
+    let mut found: HashMap<String, DataType> = HashMap::new();
+    for url in urls {
+        // Fails when types differ below one URL, or a file is damaged: our reader says
+        // which file it is.
+        let Ok(schema) = options.infer_schema(state, url).await else { return false };
+        for field in schema.fields() {
+            let known = found.entry(field.name().clone()).or_insert(field.data_type().clone());
+            if known != field.data_type() {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// How many files DataFusion finds.
