@@ -5,9 +5,9 @@ use std::io::Write;
 use sheafdb::Database;
 use sheafdb::core::catalog::{Catalog, ColumnId, SchemaId, TableDef, ViewDef};
 use sheafdb::core::partition::BucketWidth;
+use sheafdb::sql_name;
 
 use crate::message::Failure;
-use crate::output::sql_type;
 
 /// Names of tables and views, one per line.
 pub fn write_names(database: &Database, out: &mut dyn Write) -> Result<(), Failure> {
@@ -66,7 +66,7 @@ fn table_definition(catalog: &Catalog, table: &TableDef) -> String {
             format!(
                 "{} {}{not_null}{default}",
                 quoted(&column.name),
-                sql_type(&column.data_type).to_uppercase()
+                sql_name(&column.data_type).to_uppercase()
             )
         })
         .collect();

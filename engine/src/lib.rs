@@ -43,6 +43,9 @@ pub use database::{Database, OpenOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use session::{CommandTag, Output, Prepared, RowStream, Session};
 
+/// The name that SQL gives an Arrow type.
+pub use sheaf_formats::sql_name;
+
 /// The store below the database: snapshots, point reads, write batches.
 pub use sheaf_core as core;
 

@@ -17,7 +17,7 @@ pub fn sql_name(data_type: &DataType) -> String {
         DataType::UInt64 => "ubigint".into(),
         DataType::Float16 => "half".into(),
         DataType::Float32 => "real".into(),
-        DataType::Float64 => "double precision".into(),
+        DataType::Float64 => "double".into(),
         DataType::Decimal32(p, s)
         | DataType::Decimal64(p, s)
         | DataType::Decimal128(p, s)
@@ -51,8 +51,35 @@ pub fn sql_name(data_type: &DataType) -> String {
         | DataType::LargeListView(item) => format!("{}[]", sql_name(item.data_type())),
         DataType::Dictionary(_, value) => sql_name(value),
         DataType::RunEndEncoded(_, value) => sql_name(value.data_type()),
-        DataType::Struct(_) => "struct".into(),
+        DataType::Struct(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| format!("{} {}", field.name(), sql_name(field.data_type())))
+                .collect();
+            format!("struct({})", fields.join(", "))
+        }
         DataType::Map(..) => "map".into(),
         DataType::Union(..) => "union".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_create_table() {
+        let zone = Some("UTC".into());
+        assert_eq!(sql_name(&DataType::Timestamp(TimeUnit::Microsecond, zone)), "timestamptz");
+        assert_eq!(sql_name(&DataType::Timestamp(TimeUnit::Nanosecond, None)), "timestamp(9)");
+        let item = Arc::new(Field::new_list_field(DataType::Float32, true));
+        assert_eq!(sql_name(&DataType::FixedSizeList(item.clone(), 24)), "vector(24)");
+        assert_eq!(sql_name(&DataType::List(item.clone())), "real[]");
+        assert_eq!(sql_name(&DataType::Struct(vec![item].into())), "struct(item real)");
+        assert_eq!(sql_name(&DataType::Decimal128(15, 2)), "decimal(15,2)");
     }
 }

@@ -8,14 +8,14 @@ use std::io::Write;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use nu_ansi_term::Style;
+use sheafdb::sql_name;
 use unicode_width::UnicodeWidthStr;
 
 use super::cell::{Cells, printable};
 use super::elide::{Demand, Slot, cut, fit, grouped};
-use super::sql_type::{is_number, sql_type};
 use super::{ResultSink, View};
 
 const NULL: &str = "NULL";
@@ -73,7 +73,7 @@ impl<'a> BoxSink<'a> {
     fn draw(&mut self, head: &[Row], tail: &[Row], elapsed: Duration) -> std::io::Result<()> {
         let names: Vec<String> = self.schema.fields().iter().map(|f| printable(f.name())).collect();
         let types: Vec<String> =
-            self.schema.fields().iter().map(|f| sql_type(f.data_type())).collect();
+            self.schema.fields().iter().map(|f| sql_name(f.data_type())).collect();
         let demands: Vec<Demand> = (0..names.len())
             .map(|i| {
                 let values = || head.iter().chain(tail).filter_map(|row| row[i].as_deref());
@@ -234,6 +234,14 @@ impl Grid<'_> {
     }
 }
 
+/// Whether values of the type line up at their last digit.
+fn is_number(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => is_number(value),
+        other => other.is_numeric(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -241,6 +249,13 @@ mod tests {
     use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 
     use super::*;
+
+    #[test]
+    fn a_dictionary_of_numbers_is_a_number() {
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Int64));
+        assert!(is_number(&dictionary));
+        assert!(!is_number(&DataType::Utf8));
+    }
 
     fn draw(batches: &[RecordBatch], width: Option<usize>, max_rows: usize) -> String {
         let view = View { color: false, width, max_rows, timer: true };

@@ -6,7 +6,6 @@ mod cell;
 mod csv;
 mod elide;
 mod json;
-mod sql_type;
 
 use std::io::Write;
 use std::time::Duration;
@@ -16,7 +15,6 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 pub use elide::grouped;
-pub use sql_type::sql_type;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -7,6 +7,7 @@
 //!   COPY … TO              -- export -->  Writer
 //! ```
 
+mod damage;
 mod export;
 mod findings;
 mod functions;
@@ -16,6 +17,7 @@ mod readings;
 mod relation;
 mod remote;
 
+pub(crate) use damage::naming_files;
 pub(crate) use export::copy_to;
 pub(crate) use findings::findings;
 pub(crate) use functions::{FILES, replace_readers};

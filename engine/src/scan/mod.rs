@@ -15,6 +15,7 @@
 //! ```
 
 mod convert;
+mod dynamic;
 mod partition;
 mod selectivity;
 mod source;

@@ -53,6 +53,8 @@ pub(super) fn selectivity(
             let found = if pattern.starts_with(['%', '_']) { CONTAINS } else { PREFIX };
             if *negated { 1.0 - found } else { found }
         }
+        // Known only while a query runs, when nobody estimates any more.
+        Predicate::Check { .. } => 1.0,
         Predicate::And(parts) => conjunction(parts, rows, column),
         Predicate::Or(parts) => 1.0 - parts.iter().map(|part| 1.0 - of(part)).product::<f64>(),
         Predicate::Not(inner) => 1.0 - of(inner),

@@ -27,6 +27,7 @@ use sheaf_formats::predicate::Predicate;
 use sheaf_formats::segment::BatchStream;
 
 use super::convert;
+use super::dynamic::DynamicFilter;
 use super::partition::Piece;
 use super::table::ScannedTable;
 
@@ -47,6 +48,7 @@ pub(super) struct PartitionScan {
 /// The rows of one partition.
 pub(super) struct ScanStream {
     scan: PartitionScan,
+    dynamic: Vec<DynamicFilter>,
     pieces: VecDeque<Piece>,
     open: Option<BatchStream>,
     /// Makes batches of the session's size out of small ones; large ones pass
@@ -88,6 +90,7 @@ impl ScanStream {
                 .with_biggest_coalesce_batch_size(Some(batch_size / 2))
         });
         Self {
+            dynamic: scan.dynamic.iter().cloned().map(DynamicFilter::new).collect(),
             pieces: scan.pieces.iter().copied().collect(),
             open: None,
             coalescer,
@@ -100,8 +103,7 @@ impl ScanStream {
     /// What rows must satisfy now: the filters, and what dynamic filters say.
     fn predicate(&self) -> Option<Predicate> {
         let schema = &self.scan.table.schema;
-        let dynamic =
-            self.scan.dynamic.iter().filter_map(|filter| convert::implied(filter, schema));
+        let dynamic = self.dynamic.iter().filter_map(|filter| filter.predicate(schema));
         convert::all(self.scan.predicate.iter().cloned().chain(dynamic))
     }
 

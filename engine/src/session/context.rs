@@ -19,7 +19,7 @@ use super::Settings;
 use crate::catalog::PinnedCatalog;
 use crate::database::Database;
 use crate::error::{Error, Result};
-use crate::files::Readings;
+use crate::files::{Readings, naming_files};
 use crate::sql::{self, Resolved};
 
 /// What a statement sees and works with.
@@ -98,7 +98,8 @@ impl Context {
     /// Starts a plan.
     pub(crate) async fn stream(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
         let physical = self.state.create_physical_plan(plan).await?;
-        Ok(execute_stream(physical, self.state.task_ctx())?)
+        let rows = execute_stream(Arc::clone(&physical), self.state.task_ctx())?;
+        Ok(naming_files(physical, rows))
     }
 
     /// Runs a plan to its end.

@@ -30,6 +30,12 @@ pub(crate) fn initial_state() -> Result<SessionState> {
     // The pattern of a glob is about the whole path.
     options.execution.listing_table_ignore_subdirectory = false;
     options.sql_parser.map_string_types_to_utf8view = true;
+    // Building a join's table on one thread costs less than sending both sides through
+    // a repartition, up to millions of rows; and keys are mostly numbers without large
+    // gaps, which an array finds faster than a hash table.
+    options.optimizer.hash_join_single_partition_threshold = 128 << 20;
+    options.optimizer.hash_join_single_partition_threshold_rows = 4_000_000;
+    options.execution.perfect_hash_join_min_key_density = 0.05;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()

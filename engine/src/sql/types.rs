@@ -274,7 +274,7 @@ mod tests {
     fn names_read_back_as_the_same_type() {
         for sql in [
             "smallint",
-            "double precision",
+            "double",
             "decimal(9,3)",
             "text",
             "timestamptz",

@@ -46,6 +46,11 @@ impl Predicate {
             Self::Like { column, pattern, negated, case_insensitive } => {
                 matches_pattern(at(batch, *column)?, pattern, *negated, *case_insensitive)
             }
+            Self::Check { columns, check, .. } => {
+                let columns: Vec<ArrayRef> =
+                    columns.iter().map(|&c| at(batch, c).cloned()).collect::<Result<_>>()?;
+                check.check(&columns)
+            }
             Self::And(parts) => fold(parts, batch, true, and_kleene),
             Self::Or(parts) => fold(parts, batch, false, or_kleene),
             Self::Not(inner) => Ok(not(&inner.evaluate(batch)?)?),

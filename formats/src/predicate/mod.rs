@@ -6,12 +6,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Datum, Scalar};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+mod check;
 mod evaluate;
 mod prune;
+
+pub use check::RowCheck;
 
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +83,15 @@ pub enum Predicate {
         /// `ILIKE`.
         case_insensitive: bool,
     },
+    /// Whatever the caller can tell from the values of some columns.
+    Check {
+        /// Indices of the columns that `check` gets.
+        columns: Vec<usize>,
+        /// The test.
+        check: Arc<dyn RowCheck>,
+        /// Something that is true of every row that passes, to leave out zones by.
+        implied: Option<Box<Predicate>>,
+    },
     /// All of these.
     And(Vec<Predicate>),
     /// Any of these.
@@ -136,6 +149,10 @@ impl Predicate {
             Self::CompareColumns { left, right, .. } => {
                 into.extend([*left, *right]);
             }
+            Self::Check { columns, implied, .. } => {
+                into.extend(columns);
+                implied.iter().for_each(|implied| implied.gather_columns(into));
+            }
             Self::And(parts) | Self::Or(parts) => {
                 parts.iter().for_each(|part| part.gather_columns(into));
             }
@@ -161,6 +178,11 @@ impl Predicate {
             Self::Like { column, pattern, negated, case_insensitive } => {
                 Self::Like { column: map(column), pattern, negated, case_insensitive }
             }
+            Self::Check { columns, check, implied } => Self::Check {
+                columns: columns.into_iter().map(map).collect(),
+                check,
+                implied: implied.map(|implied| Box::new(implied.map_columns(map))),
+            },
             Self::And(parts) => Self::And(all(parts)),
             Self::Or(parts) => Self::Or(all(parts)),
             Self::Not(inner) => Self::Not(Box::new(inner.map_columns(map))),
@@ -209,6 +231,7 @@ impl fmt::Display for Predicate {
                 let like = if *case_insensitive { "ILIKE" } else { "LIKE" };
                 write!(f, "#{column} {}{like} '{pattern}'", not(negated))
             }
+            Self::Check { check, .. } => write!(f, "{check}"),
             Self::And(parts) => write_joined(f, parts, " AND ", "true"),
             Self::Or(parts) => write_joined(f, parts, " OR ", "false"),
             Self::Not(inner) => write!(f, "NOT ({inner})"),

@@ -70,6 +70,10 @@ impl Predicate {
                 }
                 zones.starts_with(*column, &prefix)
             }
+            Self::Check { implied, .. } => match implied {
+                Some(implied) => implied.candidates(zones),
+                None => vec![true; zones.count()],
+            },
             Self::And(parts) => parts.iter().fold(vec![true; zones.count()], |before, part| {
                 zip(before, part.candidates(zones), |a, b| a && b)
             }),
@@ -80,7 +84,7 @@ impl Predicate {
         }
     }
 
-    /// A predicate that is true exactly where this one is false.
+    /// A predicate that is true wherever this one is false.
     fn negation(&self) -> Self {
         let all = |parts: &[Self]| parts.iter().map(Self::negation).collect();
         match self {
@@ -107,6 +111,8 @@ impl Predicate {
                 negated: !negated,
                 case_insensitive: *case_insensitive,
             },
+            // Which rows fail it, nothing here can say.
+            Self::Check { .. } => Self::Literal(true),
             Self::And(parts) => Self::Or(all(parts)),
             Self::Or(parts) => Self::And(all(parts)),
             Self::Not(inner) => (**inner).clone(),

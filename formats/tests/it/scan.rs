@@ -9,7 +9,7 @@ use arrow::datatypes::*;
 use futures::TryStreamExt;
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
-use sheaf_formats::predicate::{CompareOp, Predicate};
+use sheaf_formats::predicate::{CompareOp, Predicate, RowCheck};
 use sheaf_formats::segment::{Encoding, ScanRequest, SegmentReader, collect};
 use sheaf_formats::statistics::ZONE_ROWS;
 
@@ -138,6 +138,39 @@ fn like(pattern: &str, negated: bool, case_insensitive: bool) -> Predicate {
     Predicate::Like { column: 1, pattern: pattern.to_owned(), negated, case_insensitive }
 }
 
+/// Lets rows pass whose ids leave a small remainder, or NULLs in a second column.
+#[derive(Debug)]
+struct Remainder {
+    of: i64,
+    below: i64,
+}
+
+impl std::fmt::Display for Remainder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#0 % {} < {}", self.of, self.below)
+    }
+}
+
+impl RowCheck for Remainder {
+    fn check(&self, columns: &[ArrayRef]) -> sheaf_formats::Result<BooleanArray> {
+        let ids = columns[0].as_primitive::<Int64Type>();
+        Ok((0..ids.len())
+            .map(|row| {
+                let other = columns.get(1).is_none_or(|column| column.is_valid(row));
+                other.then(|| ids.value(row) % self.of < self.below)
+            })
+            .collect())
+    }
+}
+
+fn remainder(columns: &[usize], of: i64, below: i64, implied: Option<Predicate>) -> Predicate {
+    Predicate::Check {
+        columns: columns.to_vec(),
+        check: Arc::new(Remainder { of, below }),
+        implied: implied.map(Box::new),
+    }
+}
+
 fn predicates() -> Vec<Predicate> {
     use CompareOp::*;
     let int = |v: i64| value(Int64Array::from(vec![v]));
@@ -195,6 +228,13 @@ fn predicates() -> Vec<Predicate> {
             all.push(compare(2, op, float(v)));
         }
     }
+    all.push(remainder(&[0], 1_000, 3, None));
+    all.push(remainder(&[0], 1_000, 950, None));
+    all.push(remainder(&[0], 1_000, 0, None));
+    all.push(remainder(&[0], 1, 1, None));
+    // Most zones cannot have the only id that passes.
+    all.push(remainder(&[0], i64::MAX, 1, Some(compare(0, LtEq, int(0)))));
+    all.push(Predicate::Not(Box::new(remainder(&[0, 3], 100, 60, None))));
     all.push(Predicate::And(vec![all[4].clone(), all[7].clone(), like("b\\an%", false, false)]));
     all.push(Predicate::Or(vec![all[3].clone(), all[8].clone(), Predicate::IsNull(2)]));
     all.push(Predicate::Or(vec![all[3].clone(), compare(0, Gt, int(2 * z))]));

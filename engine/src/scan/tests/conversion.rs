@@ -20,6 +20,7 @@ use proptest::prelude::*;
 use sheaf_formats::predicate::Predicate;
 
 use super::super::convert::{exact, implied};
+use super::super::dynamic::DynamicFilter;
 
 #[derive(Clone, Debug)]
 struct Row {
@@ -247,6 +248,14 @@ proptest! {
         let (got, want) = (predicate.evaluate(&batch).unwrap(), evaluate(&expr, &batch));
         for (got, want) in got.iter().zip(&want) {
             prop_assert!(want != Some(true) || got == Some(true), "{} as {}", expr, predicate);
+        }
+        // What cannot be said is checked: the filter then means what it meant.
+        let filter = DynamicFilter::new(dynamic);
+        if let Some(predicate) = filter.predicate(&batch.schema()) {
+            let got = predicate.evaluate(&batch).unwrap();
+            for (got, want) in got.iter().zip(&want) {
+                prop_assert_eq!(got == Some(true), want == Some(true), "{} as {}", expr, predicate);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A table in segments and memtables answers as the same rows in memory do.
 
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use futures::StreamExt;
 use sheaf_formats::segment::Encoding;
 use std::sync::Arc;
@@ -134,6 +134,43 @@ fn a_dropped_stream_reads_no_further() {
     drop(stream);
     let rows = plan.metrics().and_then(|m| m.output_rows()).unwrap();
     assert!(rows < 100_000, "{rows}");
+}
+
+/// Rows that scans of the plan returned.
+fn scanned(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    match plan.children().as_slice() {
+        [] => plan.metrics().and_then(|metrics| metrics.output_rows()).unwrap(),
+        children => children.iter().map(|child| scanned(child)).sum(),
+    }
+}
+
+#[test]
+fn a_scan_returns_only_keys_that_a_join_looks_for() {
+    let fixture = Fixture::new(true, Encoding::Vortex);
+    fixture.insert(0..200_000);
+    fixture.flush();
+    // More keys than a list would have, spread over all zones.
+    let sql = "SELECT count(*), count(b.s) FROM t a JOIN t b ON b.k = a.k * 31 WHERE a.k < 5000";
+    for partitions in [1, 2] {
+        let context = fixture.context(partitions, &[]);
+        let plan = block_on(async {
+            context.sql(sql).await.unwrap().create_physical_plan().await.unwrap()
+        });
+        let rows = collect(Arc::clone(&plan), context.task_ctx());
+        assert_eq!(block_on(rows).unwrap()[0].num_rows(), 1);
+        assert!(scanned(&plan) < 12_000, "{}", scanned(&plan));
+        assert_eq!(run(&context, sql), [["5000", "4705"]]);
+    }
+}
+
+#[test]
+fn a_check_that_lets_most_rows_pass_is_given_up() {
+    let fixture = Fixture::new(true, Encoding::Vortex);
+    fixture.insert(0..700_000);
+    fixture.flush();
+    let context = fixture.context(2, &[]);
+    let sql = "SELECT count(*) FROM t a JOIN t b ON b.k = a.k AND a.g <> 3";
+    assert_eq!(run(&context, sql), [["545454"]]);
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn convert(predicate: &Predicate, storage: &StorageMap) -> Option<Expression> {
             let options = LikeOptions { negated: *negated, case_insensitive: *case_insensitive };
             Like.new_expr(options, [column(*index), lit(pattern.as_str())])
         }
+        Predicate::Check { .. } => return None,
         Predicate::And(parts) => and_collect(all(parts)?).unwrap_or_else(|| lit(true)),
         Predicate::Or(parts) => or_collect(all(parts)?).unwrap_or_else(|| lit(false)),
         Predicate::Not(inner) => not(convert(inner, storage)?),

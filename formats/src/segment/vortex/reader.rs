@@ -3,11 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef as ArrowArrayRef, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::{Field, FieldRef, Fields, SchemaRef};
+use arrow::array::{
+    Array, ArrayRef as ArrowArrayRef, BooleanArray, RecordBatch, RecordBatchOptions,
+    new_empty_array,
+};
+use arrow::compute::{concat_batches, filter, prep_null_mask_filter};
+use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, TryStreamExt, stream};
 use roaring::{RoaringBitmap, RoaringTreemap};
+use vortex::array::arrays::StructArray;
+use vortex::array::arrays::struct_::StructArrayExt;
 use vortex::array::{ArrayRef, VortexSessionExecute};
 use vortex::arrow::ArrowSessionExt;
 use vortex::buffer::Buffer;
@@ -17,12 +22,14 @@ use vortex::expr::{BoundExpression, col, pack};
 use vortex::file::VortexFile;
 use vortex::layout::LayoutReader;
 use vortex::layout::scan::scan_builder::ScanBuilder;
+use vortex::mask::Mask;
 use vortex::scan::selection::Selection;
 use vortex::scan::strict_sorted_buffer::StrictSortedBuffer;
 
+use super::field_name;
+use super::filter::split;
 use super::runtime::{drive, session};
 use super::source::{decode_error, into_vortex};
-use super::{field_name, filter};
 use crate::predicate::Predicate;
 use crate::segment::selection::{RowSelection, check_ordinals, check_projection};
 use crate::segment::storage::StorageMap;
@@ -133,7 +140,7 @@ impl SegmentReader for VortexSegment {
                 request.ordered,
             );
         };
-        let split = filter::split(predicate, &self.storage, self.vortex.dtype());
+        let split = split(predicate, &self.storage, self.vortex.dtype());
         let (native, residual) = (split.native, split.residual);
         self.decode(
             selection,
@@ -280,19 +287,29 @@ fn limited(batches: BatchStream, limit: u64) -> BatchStream {
     .boxed()
 }
 
-/// Turns decoded chunks into batches of the exact types.
+/// Turns chunks as they lie in the file into batches of the exact types.
 struct Output {
     storage: Arc<StorageMap>,
     schema: SchemaRef,
-    /// Columns that are decoded, each once.
+    /// Columns that are read, each once.
     columns: Vec<usize>,
-    /// Type of a decoded chunk.
-    target: FieldRef,
-    /// Where each output column lies among the decoded ones.
+    /// Where each output column lies among those that are read.
     positions: Vec<usize>,
-    /// Over the decoded columns.
-    residual: Option<(SchemaRef, Predicate)>,
+    residual: Option<Residual>,
 }
+
+/// What Vortex could not evaluate.
+struct Residual {
+    /// Where its columns lie among those that are read.
+    positions: Vec<usize>,
+    schema: SchemaRef,
+    /// Over its own columns.
+    predicate: Predicate,
+}
+
+/// Above this share of rows, decoding them all and copying those that are wanted is
+/// cheaper than decoding only those.
+const SPARSE_MAX: f64 = 0.4;
 
 impl Output {
     fn new(
@@ -300,58 +317,94 @@ impl Output {
         projection: &[usize],
         residual: Option<Predicate>,
     ) -> Result<Self> {
-        let mut wanted: BTreeSet<usize> = projection.iter().copied().collect();
-        if let Some(residual) = &residual {
-            wanted.extend(residual.columns());
-        }
-        let columns: Vec<usize> = wanted.into_iter().collect();
+        let filtered = residual.as_ref().map(Predicate::columns).unwrap_or_default();
+        let columns: BTreeSet<usize> = projection.iter().copied().chain(filtered.clone()).collect();
+        let columns: Vec<usize> = columns.into_iter().collect();
         check_projection(&columns, storage.logical.fields().len())?;
         let position = |column: usize| columns.partition_point(|&other| other < column);
-        let fields: Fields =
-            columns.iter().map(|&column| storage.stored.fields()[column].clone()).collect();
         let residual = residual
             .map(|predicate| -> Result<_> {
-                Ok((storage.projected(&columns)?, predicate.map_columns(&position)))
+                let own: Vec<usize> = filtered.into_iter().collect();
+                Ok(Residual {
+                    positions: own.iter().map(|&column| position(column)).collect(),
+                    schema: storage.projected(&own)?,
+                    predicate: predicate
+                        .map_columns(&|column| own.partition_point(|&other| other < column)),
+                })
             })
             .transpose()?;
         Ok(Self {
             storage: storage.clone(),
             schema: storage.projected(projection)?,
-            target: Arc::new(Field::new_struct("", fields, false)),
             positions: projection.iter().map(|&column| position(column)).collect(),
             residual,
             columns,
         })
     }
 
+    /// Decodes a chunk. Columns of the residual come first; of the others only what
+    /// it lets pass is decoded.
     fn batch(&self, chunk: ArrayRef) -> VortexResult<RecordBatch> {
         let rows = chunk.len();
-        let arrays: Vec<ArrowArrayRef> = if self.columns.is_empty() {
-            Vec::new()
-        } else {
-            let mut context = session().create_execution_ctx();
-            let decoded =
-                session().arrow().execute_arrow(chunk, Some(&self.target), &mut context)?;
-            self.columns
-                .iter()
-                .zip(decoded.as_struct().columns())
-                .map(|(&column, array)| self.storage.to_logical(column, array))
-                .collect::<Result<_>>()
-                .map_err(into_vortex)?
+        if self.columns.is_empty() {
+            return self.finish(Vec::new(), rows);
+        }
+        let mut context = session().create_execution_ctx();
+        let chunk = chunk.execute::<StructArray>(&mut context)?;
+        let mut decode = |position: usize, kept: Option<&Mask>| {
+            let array = chunk.unmasked_field(position);
+            let array =
+                kept.map_or_else(|| Ok(array.clone()), |kept| array.filter(kept.clone()))?;
+            let column = self.columns[position];
+            let target = &self.storage.stored.fields()[column];
+            let decoded = session().arrow().execute_arrow(array, Some(target), &mut context)?;
+            self.storage.to_logical(column, &decoded).map_err(into_vortex)
         };
-        self.finish(arrays, rows).map_err(into_vortex)
+        let Some(residual) = &self.residual else {
+            let columns = self.positions.iter().map(|&position| decode(position, None));
+            return self.finish(columns.collect::<VortexResult<_>>()?, rows);
+        };
+        let own: Vec<ArrowArrayRef> = residual
+            .positions
+            .iter()
+            .map(|&position| decode(position, None))
+            .collect::<VortexResult<_>>()?;
+        let passes = residual.passes(&own, rows).map_err(into_vortex)?;
+        let kept = passes.true_count();
+        let sparse = (kept as f64) < rows as f64 * SPARSE_MAX;
+        let mask = Mask::from_buffer(passes.values().clone().into());
+        let columns = self.positions.iter().map(|&position| {
+            if kept == 0 {
+                let data_type = self.storage.logical.field(self.columns[position]).data_type();
+                return Ok(new_empty_array(data_type));
+            }
+            let decoded = match residual.positions.iter().position(|&own| own == position) {
+                Some(at) => own[at].clone(),
+                None if sparse => return decode(position, Some(&mask)),
+                None => decode(position, None)?,
+            };
+            match kept == rows {
+                true => Ok(decoded),
+                false => filter(&decoded, &passes).map_err(|error| into_vortex(error.into())),
+            }
+        });
+        self.finish(columns.collect::<VortexResult<_>>()?, kept)
     }
 
-    fn finish(&self, mut arrays: Vec<ArrowArrayRef>, mut rows: usize) -> Result<RecordBatch> {
-        if let Some((schema, predicate)) = &self.residual {
-            let options = RecordBatchOptions::new().with_row_count(Some(rows));
-            let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?;
-            let kept = filter_record_batch(&batch, &predicate.evaluate(&batch)?)?;
-            rows = kept.num_rows();
-            arrays = kept.columns().to_vec();
-        }
-        let columns = self.positions.iter().map(|&position| arrays[position].clone()).collect();
+    fn finish(&self, columns: Vec<ArrowArrayRef>, rows: usize) -> VortexResult<RecordBatch> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(|error| into_vortex(error.into()))
+    }
+}
+
+impl Residual {
+    /// Which rows pass; never NULL.
+    fn passes(&self, columns: &[ArrowArrayRef], rows: usize) -> Result<BooleanArray> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch =
+            RecordBatch::try_new_with_options(self.schema.clone(), columns.to_vec(), &options)?;
+        let passes = self.predicate.evaluate(&batch)?;
+        Ok(if passes.null_count() > 0 { prep_null_mask_filter(&passes) } else { passes })
     }
 }
