@@ -35,6 +35,7 @@ mod dml;
 mod error;
 mod files;
 mod functions;
+mod optimizer;
 mod scan;
 mod session;
 mod sql;

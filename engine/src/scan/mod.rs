@@ -23,6 +23,7 @@ mod statistics;
 mod stream;
 mod table;
 
+pub(crate) use source::SheafSource;
 pub(crate) use table::SnapshotTable;
 
 #[cfg(test)]

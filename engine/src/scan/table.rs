@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Constraint, Constraints, DFSchema, Result, Statistics, internal_err};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -90,6 +90,34 @@ impl SnapshotTable {
         }
     }
 
+    /// Statistics of all rows, and of those that are expected to pass `filters`, both
+    /// with all columns of the table.
+    pub(crate) fn expected(&self, filters: &[Expr]) -> Result<(Statistics, Statistics)> {
+        let columns: Vec<usize> = (0..self.table.schema.fields().len()).collect();
+        let all = self.table.statistics.of(&columns);
+        let kept = self.source(columns, filters, None, 1)?.partition_statistics(None)?;
+        Ok((all, Arc::unwrap_or_clone(kept)))
+    }
+
+    /// A scan with filters that it has said it takes.
+    fn source(
+        &self,
+        columns: Vec<usize>,
+        filters: &[Expr],
+        limit: Option<usize>,
+        partitions: usize,
+    ) -> Result<SheafSource> {
+        let mut taken = Vec::with_capacity(filters.len());
+        for filter in filters {
+            let physical = self.physical(filter)?;
+            let Some(predicate) = convert::exact(&physical, &self.table.schema) else {
+                return internal_err!("the scan was given a filter it does not take: {filter}");
+            };
+            taken.push((physical, predicate));
+        }
+        SheafSource::try_new(Arc::clone(&self.table), columns, taken, limit, partitions)
+    }
+
     /// A filter of this table with column indices instead of names.
     fn physical(&self, filter: &Expr) -> Result<Arc<dyn PhysicalExpr>> {
         let schema = DFSchema::try_from(Arc::clone(&self.table.schema))?;
@@ -150,17 +178,7 @@ impl TableProvider for SnapshotTable {
             Some(columns) => columns.clone(),
             None => (0..self.table.schema.fields().len()).collect(),
         };
-        let mut taken = Vec::with_capacity(filters.len());
-        for filter in filters {
-            let physical = self.physical(filter)?;
-            let Some(predicate) = convert::exact(&physical, &self.table.schema) else {
-                return internal_err!("the scan was given a filter it does not take: {filter}");
-            };
-            taken.push((physical, predicate));
-        }
-        let partitions = state.config().target_partitions();
-        let table = Arc::clone(&self.table);
-        let source = SheafSource::try_new(table, projection, taken, limit, partitions)?;
+        let source = self.source(projection, filters, limit, state.config().target_partitions())?;
         Ok(DataSourceExec::from_data_source(source))
     }
 

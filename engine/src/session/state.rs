@@ -8,6 +8,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 
 use crate::error::Result;
 use crate::functions;
+use crate::optimizer::{logical_rules, physical_rules};
 use crate::sql::{
     CATALOG, CheckedIntegers, FloatsWin, FunctionRelations, SheafTypes, UuidCasts, UuidLiterals,
 };
@@ -40,6 +41,8 @@ pub(crate) fn initial_state() -> Result<SessionState> {
         .with_config(config)
         .with_default_features()
         .with_type_planner(Arc::new(SheafTypes))
+        .with_optimizer_rules(logical_rules())
+        .with_physical_optimizer_rules(physical_rules())
         .build();
     functions::register(&mut state)?;
     state.register_expr_planner(Arc::new(UuidLiterals))?;

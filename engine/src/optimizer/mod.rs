@@ -1,0 +1,49 @@
+//! What Sheaf's planner does beyond DataFusion's.
+//!
+//! ```text
+//!   reorder_joins    finds groups of inner and semi joins, and builds them anew
+//!     join_graph     a group as relations, what equates them, and other conditions
+//!     join_order     the cheapest tree over a graph
+//!   orient_joins     the smaller side of each join to the left
+//!     estimate       rows and distinct values of a logical plan
+//!   unique_names     names of columns that filters can be pushed down by
+//! ```
+
+use std::sync::Arc;
+
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+
+use orient_joins::{OrientJoins, SheafJoinSelection};
+use reorder_joins::ReorderJoins;
+use unique_names::{SheafFilterPushdown, UniqueNames};
+
+mod estimate;
+mod join_graph;
+mod join_order;
+mod orient_joins;
+mod reorder_joins;
+mod unique_names;
+
+/// DataFusion's rules for logical plans, and ours: joins are ordered when filters are
+/// where they belong, and before columns that nobody wants are dropped.
+pub(crate) fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let columns = rules.iter().position(|rule| rule.name() == "optimize_projections");
+    let at = columns.unwrap_or(rules.len());
+    rules.splice(at..at, [Arc::new(ReorderJoins) as _, Arc::new(OrientJoins) as _]);
+    rules.push(Arc::new(UniqueNames));
+    rules
+}
+
+/// DataFusion's rules for physical plans, with our choice of how joins are made,
+/// and filters pushed down only to the columns that they are about.
+pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let ours = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
+        name if name == SheafJoinSelection.name() => Arc::new(SheafJoinSelection) as _,
+        name if name.starts_with("FilterPushdown") => Arc::new(SheafFilterPushdown(rule)) as _,
+        _ => rule,
+    };
+    PhysicalOptimizer::new().rules.into_iter().map(ours).collect()
+}

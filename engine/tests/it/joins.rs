@@ -1,0 +1,190 @@
+//! Joins that are made in another order than the query names them.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use sheafdb::{Database, Session};
+
+use crate::support;
+
+/// Keys `k`, and columns that refer to the keys of smaller tables; some are NULL.
+const TABLES: [(&str, &str); 3] = [
+    ("small", "SELECT k, nullif(k % 5, 4) AS g, 'n' || k AS s FROM generate_series(0, 19) t(k)"),
+    (
+        "middle",
+        "SELECT k, nullif(k % 23, 22) AS g, 'n' || (k % 20) AS s FROM generate_series(0, 1999) t(k)",
+    ),
+    (
+        "large",
+        "SELECT k, nullif(k % 2100, 7) AS g, 'n' || (k % 40) AS s FROM generate_series(0, 19999) t(k)",
+    ),
+];
+
+/// A database with the tables, and each of them as an Arrow file in `folder`: of files
+/// the planner knows nothing, so it joins them as it is told.
+fn database(folder: &Path) -> Session {
+    let session = Database::in_memory().unwrap().session();
+    for (name, query) in TABLES {
+        let file = folder.join(format!("{name}.arrow"));
+        for statement in [
+            format!("CREATE TABLE {name} AS {query}"),
+            format!("COPY {name} TO '{}'", file.display()),
+            format!("CALL sheaf.flush('{name}')"),
+        ] {
+            session.execute_blocking(&statement).unwrap();
+        }
+    }
+    session
+}
+
+fn rows(session: &Session, sql: &str) -> Vec<String> {
+    let rows = session.block_on(support::rows(session, sql)).unwrap();
+    rows.unwrap_or_else(|error| panic!("{error}\n{sql}"))
+}
+
+/// How a table is joined to one of those before it.
+#[derive(Clone, Debug)]
+struct Step {
+    table: usize,
+    to: prop::sample::Index,
+    condition: usize,
+    kind: usize,
+    keys: (i64, i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let keys = (0_i64..40, 1_i64..60);
+    (0..TABLES.len(), any::<prop::sample::Index>(), 0_usize..8, 0_usize..8, keys)
+        .prop_map(|(table, to, condition, kind, keys)| Step { table, to, condition, kind, keys })
+}
+
+/// The query, over tables whose names `source` gives.
+fn query(steps: &[Step], source: &dyn Fn(usize) -> String) -> String {
+    let mut from = String::new();
+    let mut conditions = Vec::new();
+    let mut sums = vec!["count(*)".to_owned()];
+    let mut joined: Vec<String> = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let (a, table) = (format!("t{index}"), source(step.table));
+        let (first, length) = step.keys;
+        if index == 0 {
+            from = format!("{table} {a}");
+        } else {
+            let b = step.to.get(&joined);
+            let on = match step.condition {
+                0 | 1 => format!("{a}.k = {b}.k"),
+                2 => format!("{a}.g = {b}.k"),
+                3 => format!("{a}.g = {b}.g AND {a}.s = {b}.s"),
+                4 => format!("{a}.k = {b}.g"),
+                5 => format!("{a}.k = {b}.k + 1 AND {a}.g <> {b}.g"),
+                6 => format!("{a}.s = {b}.s AND {a}.k < {b}.k + 7"),
+                _ => format!("{a}.k = {b}.k AND {a}.g = {b}.g"),
+            };
+            let tested = format!("(SELECT 1 FROM {table} {a} WHERE {on} AND {a}.k >= {first})");
+            match step.kind {
+                0 => from = format!("{from} LEFT JOIN {table} {a} ON {on}"),
+                1 => {
+                    conditions.push(format!("EXISTS {tested}"));
+                    continue;
+                }
+                2 => {
+                    conditions.push(format!("NOT EXISTS {tested}"));
+                    continue;
+                }
+                3 => {
+                    conditions.push(format!("{b}.k IN (SELECT g FROM {table} WHERE k > {first})"));
+                    continue;
+                }
+                4 => {
+                    from = format!("{from} CROSS JOIN {table} {a}");
+                    conditions.extend([on, format!("{a}.k < {}", first + 30)]);
+                }
+                _ => from = format!("{from} JOIN {table} {a} ON {on}"),
+            }
+        }
+        if index == 0 || step.kind > 4 {
+            conditions.push(format!("{a}.k BETWEEN {first} AND {}", first + length));
+        }
+        sums.extend([format!("sum({a}.k)"), format!("count({a}.g)"), format!("max({a}.s)")]);
+        joined.push(a);
+    }
+    format!("SELECT {} FROM {from} WHERE {}", sums.join(", "), conditions.join(" AND "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_order_returns_the_same(steps in prop::collection::vec(step(), 3..7)) {
+        thread_local! {
+            static OPEN: (tempfile::TempDir, Session) = {
+                let folder = tempfile::tempdir().unwrap();
+                let session = database(folder.path());
+                (folder, session)
+            };
+        }
+        OPEN.with(|(folder, session)| -> Result<(), TestCaseError> {
+            let sql = query(&steps, &|table| TABLES[table].0.to_owned());
+            let as_told = query(&steps, &|table| {
+                format!("'{}'", folder.path().join(format!("{}.arrow", TABLES[table].0)).display())
+            });
+            prop_assert_eq!(rows(session, &sql), rows(session, &as_told), "{}", sql);
+            Ok(())
+        })?;
+    }
+}
+
+/// The tables of a plan in the order in which their scans are shown.
+fn scans(session: &Session, sql: &str) -> Vec<String> {
+    let plan = rows(session, &format!("EXPLAIN {sql}")).join("\n");
+    let name = |part: &str| part.split(',').next().unwrap_or_default().to_owned();
+    plan.split("SheafScan: table=public.").skip(1).map(name).collect()
+}
+
+#[test]
+fn tables_are_joined_by_what_they_leave() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = database(folder.path());
+    // The two that have nothing in common would be compared row by row if they came first.
+    let star = "SELECT count(*), max(l.s) FROM large l, middle m, small s \
+        WHERE l.k = m.k AND l.g = s.k AND m.g = 3";
+    assert_eq!(scans(&session, star), ["small", "middle", "large"]);
+    // `large` and `middle` have many rows in common, `large` and `small` few.
+    let chain = "SELECT count(*) FROM large l JOIN middle m ON l.g = m.g JOIN small s ON s.k = l.g";
+    assert_eq!(scans(&session, chain), ["small", "large", "middle"]);
+    // The test comes before the join that it makes smaller.
+    let test = "SELECT count(*), max(m.s) FROM large l JOIN middle m ON l.g = m.k \
+        WHERE m.k IN (SELECT k FROM small) AND m.g > 0";
+    assert_eq!(scans(&session, test), ["small", "middle", "large"]);
+}
+
+#[test]
+fn columns_that_nobody_wants_do_not_travel() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = database(folder.path());
+    let sql = "EXPLAIN SELECT count(*) FROM large l JOIN middle m ON l.g = m.k \
+        JOIN small s ON m.g = s.k WHERE s.s = 'n3'";
+    let plan = rows(&session, sql).join("\n");
+    for scan in ["table=public.large", "table=public.middle", "table=public.small"] {
+        let at = plan.find(scan).unwrap();
+        let projection = plan[at..].split("projection=[").nth(1).unwrap();
+        let columns = projection.split(']').next().unwrap();
+        assert!(!columns.contains('s'), "{scan}: {columns}");
+    }
+}
+
+#[test]
+fn what_cannot_be_moved_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = database(folder.path());
+    // NOT IN with a NULL on its right side is never true.
+    let not_in = "SELECT count(*) FROM small s JOIN middle m ON m.k = s.k JOIN large l ON l.k = m.k \
+        WHERE s.k NOT IN (SELECT g FROM middle)";
+    assert_eq!(rows(&session, not_in), ["0"]);
+    let random = "SELECT count(*) FROM small s JOIN middle m ON m.k = s.k JOIN large l ON l.k = m.k \
+        AND random() >= 0";
+    assert_eq!(rows(&session, random), ["20"]);
+    let crossed =
+        "SELECT count(*), sum(a.k) FROM small a, small b, small c WHERE a.k < 2 AND b.k < 3";
+    assert_eq!(rows(&session, crossed), ["120 60"]);
+}
