@@ -6,6 +6,7 @@
 //!     join_order     the cheapest tree over a graph
 //!   orient_joins     the smaller side of each join to the left
 //!     estimate       rows and distinct values of a logical plan
+//!   compact_texts    fewer buffers of text in what joins are built from
 //!   unique_names     names of columns that filters can be pushed down by
 //! ```
 
@@ -15,10 +16,12 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use compact_texts::CompactTexts;
 use orient_joins::{OrientJoins, SheafJoinSelection};
 use reorder_joins::ReorderJoins;
 use unique_names::{SheafFilterPushdown, UniqueNames};
 
+mod compact_texts;
 mod estimate;
 mod join_graph;
 mod join_order;
@@ -45,5 +48,7 @@ pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
         name if name.starts_with("FilterPushdown") => Arc::new(SheafFilterPushdown(rule)) as _,
         _ => rule,
     };
-    PhysicalOptimizer::new().rules.into_iter().map(ours).collect()
+    let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(ours).collect();
+    rules.push(Arc::new(CompactTexts));
+    rules
 }
