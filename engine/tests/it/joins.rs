@@ -188,3 +188,34 @@ fn what_cannot_be_moved_stays() {
         "SELECT count(*), sum(a.k) FROM small a, small b, small c WHERE a.k < 2 AND b.k < 3";
     assert_eq!(rows(&session, crossed), ["120 60"]);
 }
+
+/// All three tables of the inner joins have a `g` and an `s`; by its name, the filter on
+/// those of `b` would reach `a`.
+#[test]
+fn a_filter_reaches_its_own_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = database(folder.path());
+    let sql = "SELECT count(*), sum(a.k), count(a.g), max(a.s), sum(b.k), count(c.s), sum(d.k) \
+        FROM middle a LEFT JOIN middle b ON b.g = a.k JOIN small c ON c.g = a.k \
+        JOIN small d ON d.g = b.g AND d.s = b.s \
+        WHERE a.k BETWEEN 0 AND 7 AND c.k BETWEEN 0 AND 7 \
+        AND EXISTS (SELECT 1 FROM large e WHERE e.k = d.k + 1 AND e.g <> d.g AND e.k >= 2)";
+    assert_eq!(rows(&session, sql), ["108 154 108 n3 105839 108 1059"]);
+}
+
+#[test]
+fn names_that_tables_share_come_out_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = database(folder.path());
+    let sql = "SELECT * FROM small a JOIN small b USING (k) JOIN (SELECT k, s FROM middle) c \
+        ON c.k = b.k WHERE a.k = 3";
+    let output = session.query_blocking(sql, vec![]).unwrap();
+    let schema = output.schema().cloned().unwrap();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["k", "g", "s", "g", "s", "k", "s"]);
+    assert_eq!(rows(&session, sql), ["3 3 n3 3 n3 3 n3"]);
+    let grouped = "SELECT a.s, count(*) OVER (PARTITION BY b.g) AS n, max(b.k) FROM small a \
+        JOIN middle b ON a.k = b.k JOIN large c ON c.k = b.k GROUP BY a.s, b.g \
+        HAVING max(b.k) > 17 ORDER BY a.s, 3 LIMIT 3";
+    assert_eq!(rows(&session, grouped), ["n18 1 18", "n19 1 19"]);
+}
