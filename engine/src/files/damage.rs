@@ -10,6 +10,7 @@ use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
@@ -25,18 +26,25 @@ pub(crate) fn naming_files(
     rows: SendableRecordBatchStream,
 ) -> SendableRecordBatchStream {
     let schema = rows.schema();
-    let rows = rows.map_err(move |error| match is_of_parquet(&error) {
-        true => in_files(&files_of(&plan), Error::from(error)).into(),
-        false => error,
+    let rows = rows.map_err(move |error| match kind_of_fault(&error) {
+        Some(kind) => in_files(&files_of(&plan), Error { kind, ..Error::from(error) }).into(),
+        None => error,
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }
 
-fn is_of_parquet(error: &DataFusionError) -> bool {
+/// What kind of error it is, when it is one of a Parquet file.
+fn kind_of_fault(error: &DataFusionError) -> Option<ErrorKind> {
     match error.find_root() {
-        DataFusionError::ParquetError(_) => true,
-        DataFusionError::ArrowError(inner, _) => matches!(**inner, ArrowError::ParquetError(_)),
-        _ => false,
+        // The file could not be read.
+        DataFusionError::ParquetError(inner) if matches!(**inner, ParquetError::External(_)) => {
+            Some(ErrorKind::Io)
+        }
+        DataFusionError::ParquetError(_) => Some(ErrorKind::Corrupt),
+        DataFusionError::ArrowError(inner, _) if matches!(**inner, ArrowError::ParquetError(_)) => {
+            Some(ErrorKind::Corrupt)
+        }
+        _ => None,
     }
 }
 
@@ -56,11 +64,14 @@ fn files_of(plan: &Arc<dyn ExecutionPlan>) -> BTreeSet<String> {
 }
 
 fn in_files(files: &BTreeSet<String>, error: Error) -> Error {
+    if files.is_empty() {
+        return error;
+    }
     let named: Vec<&str> = files.iter().take(NAMED_MAX).map(String::as_str).collect();
     let more = match files.len() - named.len() {
         0 => String::new(),
         more => format!(" or one of {more} more"),
     };
     let message = format!("{}{more}: {}", named.join(" or "), error.message);
-    Error { kind: ErrorKind::Corrupt, message, ..error }
+    Error { message, ..error }
 }

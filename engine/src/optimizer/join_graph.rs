@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Column, JoinType, NullEquality};
+use datafusion::common::{Column, DFSchema, JoinType, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan};
 
@@ -95,8 +95,11 @@ impl JoinGraph {
 
     /// The test that is the only node of a set.
     pub(super) fn test(&self, set: Set) -> Option<&Test> {
+        if set.count_ones() != 1 {
+            return None;
+        }
         let node = set.trailing_zeros() as usize;
-        (set.count_ones() == 1).then(|| self.tests.get(node.checked_sub(self.relations.len())?))?
+        self.tests.get(node.checked_sub(self.relations.len())?)
     }
 }
 
@@ -176,12 +179,11 @@ impl Parts {
             return None;
         }
         let mut homes: HashMap<Column, usize> = HashMap::new();
+        let mut all = DFSchema::empty();
         for (index, relation) in self.relations.iter().enumerate() {
-            for column in relation.schema().columns() {
-                if homes.insert(column, index).is_some() {
-                    return None;
-                }
-            }
+            // Fails where two columns could not be told apart.
+            all = all.join(relation.schema()).ok()?;
+            homes.extend(relation.schema().columns().into_iter().map(|column| (column, index)));
         }
         let relations = self.relations.into_iter().map(|plan| {
             let estimate = estimate(&plan)?;
@@ -274,8 +276,12 @@ impl JoinGraph {
             if filter.is_volatile() {
                 return None;
             }
-            for column in columns.into_iter().filter(|column| !of_right.has_column(column)) {
-                all |= 1 << homes.get(column)?;
+            for column in columns {
+                match homes.get(column) {
+                    Some(relation) => all |= 1 << relation,
+                    None if of_right.has_column(column) => {}
+                    None => return None,
+                }
             }
             share *= condition_share(filter).max(0.5);
         }

@@ -23,13 +23,13 @@ struct Candidate {
 }
 
 /// The cheapest tree, and its cost.
-pub(super) fn cheapest(graph: &JoinGraph) -> (Tree, f64) {
+pub(super) fn cheapest(graph: &JoinGraph) -> Option<(Tree, f64)> {
     let best = match graph.nodes() {
         0..=EXHAUSTIVE_MAX => exhaustive(graph),
         _ => None,
     };
-    let best = best.unwrap_or_else(|| greedy(graph));
-    (best.tree, best.cost)
+    let best = best.or_else(|| greedy(graph))?;
+    Some((best.tree, best.cost))
 }
 
 /// The cost of a given tree.
@@ -56,25 +56,28 @@ fn single(graph: &JoinGraph, node: usize) -> Candidate {
 
 /// The smaller side is built from and comes first; a test comes second.
 fn join(graph: &JoinGraph, left: &Candidate, right: &Candidate) -> Candidate {
-    let (left, right) = match graph.test(left.set) {
-        Some(_) => (right, left),
-        None => (left, right),
-    };
-    let swap = graph.test(right.set).is_none() && right.rows < left.rows;
-    let (first, second) = if swap { (right, left) } else { (left, right) };
     let set = left.set | right.set;
     let rows = graph.rows(set);
+    let second_is_test = graph.test(right.set).is_some();
+    let first_is_test = graph.test(left.set).is_some();
+    let keep = second_is_test || (!first_is_test && left.rows <= right.rows);
+    let (first, second) = if keep { (left, right) } else { (right, left) };
+    Candidate {
+        set,
+        rows,
+        cost: cost_of_join(graph, left, right, rows),
+        tree: Tree::Join(Box::new(first.tree.clone()), Box::new(second.tree.clone())),
+    }
+}
+
+/// The cost of a join that returns `rows`, and of its sides.
+fn cost_of_join(graph: &JoinGraph, left: &Candidate, right: &Candidate, rows: f64) -> f64 {
     let work = if graph.have_equal(left.set, right.set) {
         BUILD * left.rows.min(right.rows) + PROBE * left.rows.max(right.rows)
     } else {
         COMPARE * left.rows * right.rows
     };
-    Candidate {
-        set,
-        rows,
-        cost: left.cost + right.cost + work + OUTPUT * rows,
-        tree: Tree::Join(Box::new(first.tree.clone()), Box::new(second.tree.clone())),
-    }
+    left.cost + right.cost + work + OUTPUT * rows
 }
 
 /// `None` when some nodes have nothing in common with the others.
@@ -87,29 +90,31 @@ fn exhaustive(graph: &JoinGraph) -> Option<Candidate> {
             continue;
         }
         let lowest = set & set.wrapping_neg();
-        let mut found: Option<Candidate> = None;
+        let rows = graph.rows(set);
+        let mut found: Option<(f64, &Candidate, &Candidate)> = None;
         // Every division in two; the half with the lowest node is the left one.
         let mut left = (set - 1) & set;
         while left > 0 {
             let right = set & !left;
             if left & lowest != 0
                 && let (Some(a), Some(b)) = (&best[left as usize], &best[right as usize])
-                && a.cost + b.cost < found.as_ref().map_or(f64::INFINITY, |found| found.cost)
+                && a.cost + b.cost < found.map_or(f64::INFINITY, |(cost, ..)| cost)
                 && graph.may_join(left, right)
             {
-                let candidate = join(graph, a, b);
-                if found.as_ref().is_none_or(|found| candidate.cost < found.cost) {
-                    found = Some(candidate);
+                let cost = cost_of_join(graph, a, b, rows);
+                if found.is_none_or(|(lowest, ..)| cost < lowest) {
+                    found = Some((cost, a, b));
                 }
             }
             left = (left - 1) & set;
         }
-        best[set as usize] = found;
+        best[set as usize] = found.map(|(_, a, b)| join(graph, a, b));
     }
     best.pop().flatten()
 }
 
-fn greedy(graph: &JoinGraph) -> Candidate {
+/// `None` when nodes are left that cannot be joined.
+fn greedy(graph: &JoinGraph) -> Option<Candidate> {
     let mut parts: Vec<Candidate> = (0..graph.nodes()).map(|node| single(graph, node)).collect();
     while parts.len() > 1 {
         let pairs = || (0..parts.len()).flat_map(|j| (0..j).map(move |i| (i, j)));
@@ -126,13 +131,12 @@ fn greedy(graph: &JoinGraph) -> Candidate {
                 .map(joined)
                 .min_by(|(a, ..), (b, ..)| a.rows.total_cmp(&b.rows))
         });
-        let Some((candidate, i, j)) = next else { break };
+        let (candidate, i, j) = next?;
         parts.swap_remove(j);
         parts.swap_remove(i);
         parts.push(candidate);
     }
-    debug_assert_eq!(parts.len(), 1, "with all relations there, every test can be made");
-    parts.swap_remove(0)
+    parts.pop()
 }
 
 impl JoinGraph {

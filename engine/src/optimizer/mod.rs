@@ -1,7 +1,7 @@
 //! What Sheaf's planner does beyond DataFusion's.
 //!
 //! ```text
-//!   reorder_joins    finds groups of inner and semi joins, and builds them anew
+//!   reorder_joins    finds groups of inner, semi and anti joins, and builds them anew
 //!     join_graph     a group as relations, what equates them, and other conditions
 //!     join_order     the cheapest tree over a graph
 //!   orient_joins     the smaller side of each join to the left

@@ -63,18 +63,20 @@ impl OptimizerRule for OrientJoins {
 
 /// The same join with its sides exchanged; `None` when it has to stay.
 pub(super) fn swapped(join: &Join) -> Result<Option<Join>> {
+    // NOT IN looks at all of its right side first.
+    if join.null_aware {
+        return Ok(None);
+    }
     let join_type = match join.join_type {
         JoinType::Inner | JoinType::Full => join.join_type,
         JoinType::Left => JoinType::Right,
         JoinType::Right => JoinType::Left,
         JoinType::LeftSemi => JoinType::RightSemi,
         JoinType::RightSemi => JoinType::LeftSemi,
-        JoinType::LeftAnti if !join.null_aware => JoinType::RightAnti,
+        JoinType::LeftAnti => JoinType::RightAnti,
         JoinType::RightAnti => JoinType::LeftAnti,
         JoinType::LeftMark => JoinType::RightMark,
         JoinType::RightMark => JoinType::LeftMark,
-        // NOT IN looks at all of its right side first.
-        JoinType::LeftAnti => return Ok(None),
     };
     Ok(Some(Join::try_new(
         Arc::clone(&join.right),

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinConstraint, JoinType, NullEquality, Result};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder};
@@ -47,10 +47,12 @@ fn reorder(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let Some((mut graph, old)) = JoinGraph::of(&plan).filter(|(graph, _)| graph.nodes() > 2) else {
         return Ok(Transformed::no(plan));
     };
-    let (new, new_cost) = cheapest(&graph);
-    if new_cost > cost(&graph, &old) * WORTHWHILE {
-        return Ok(Transformed::no(plan));
-    }
+    let old_cost = cost(&graph, &old);
+    let Some((new, _)) = cheapest(&graph).filter(|(_, new)| *new <= old_cost * WORTHWHILE) else {
+        let mut inside = reorder_inside(plan)?;
+        inside.tnr = TreeNodeRecursion::Jump;
+        return Ok(inside);
+    };
     let inside = |plan: &mut LogicalPlan| -> Result<()> {
         let taken = std::mem::take(plan);
         *plan = taken.transform_down_with_subqueries(reorder)?.data;
@@ -68,6 +70,27 @@ fn reorder(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let columns = plan.schema().columns().into_iter().map(Expr::Column);
     let named = LogicalPlanBuilder::from(joined).project(columns)?.build()?;
     Ok(Transformed::new(named, true, TreeNodeRecursion::Jump))
+}
+
+/// Leaves a group as it is, and reorders those below what it joins.
+fn reorder_inside(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if !is_movable(&plan) {
+        return plan.transform_down_with_subqueries(reorder);
+    }
+    // What a semi or anti join only looks at is no part of the group.
+    let mut is_part = match &plan {
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::LeftSemi | JoinType::LeftAnti => [true, false],
+            JoinType::RightSemi | JoinType::RightAnti => [false, true],
+            _ => [true; 2],
+        },
+        _ => [true; 2],
+    }
+    .into_iter();
+    plan.map_children(|input| match is_part.next() {
+        Some(false) => input.transform_down_with_subqueries(reorder),
+        _ => reorder_inside(input),
+    })
 }
 
 struct Builder {

@@ -10,15 +10,19 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType, Result};
+use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, Filter, Join, LogicalPlan, Projection, Sort, Window,
 };
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+
+/// DataFusion's name for the column in which a join says whether a row has a partner.
+const MARK: &str = "mark";
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -41,12 +45,14 @@ impl OptimizerRule for UniqueNames {
     }
 }
 
-/// Whether some join returns several columns of one name.
+/// Whether the sides of some join have a name in common, or one side has it twice. Sides
+/// that a join does not return count too: filters on keys are pushed into both.
 fn is_ambiguous(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| {
+        let LogicalPlan::Join(join) = node else { return Ok(false) };
         let mut names = HashSet::new();
-        let is_join = matches!(node, LogicalPlan::Join(_));
-        Ok(is_join && !node.schema().fields().iter().all(|field| names.insert(field.name())))
+        let fields = join.left.schema().fields().iter().chain(join.right.schema().fields());
+        Ok(!fields.into_iter().all(|field| names.insert(field.name())))
     })
 }
 
@@ -56,11 +62,16 @@ struct Renamed {
     columns: Vec<Column>,
 }
 
-#[derive(Default)]
 struct Renamer {
     used: HashSet<String>,
     /// What the query calls the table that is next.
     alias: Option<String>,
+}
+
+impl Default for Renamer {
+    fn default() -> Self {
+        Self { used: HashSet::from([MARK.to_owned()]), alias: None }
+    }
 }
 
 impl Renamer {
@@ -134,14 +145,13 @@ impl Renamer {
                 let (group, aggr) =
                     (input.exprs(aggregate.group_expr)?, input.exprs(aggregate.aggr_expr)?);
                 let plan = Aggregate::try_new(Arc::new(input.renamed.plan), group, aggr)?;
-                self.with_own_names(LogicalPlan::Aggregate(plan), 0)
+                self.with_new_names(LogicalPlan::Aggregate(plan), &input.renamed.columns)
             }
             LogicalPlan::Window(window) => {
                 let input = self.input(window.input)?;
                 let exprs = input.exprs(window.window_expr)?;
-                let columns = input.renamed.columns.len();
                 let plan = Window::try_new(exprs, Arc::new(input.renamed.plan))?;
-                self.with_own_names(LogicalPlan::Window(plan), columns)
+                self.with_new_names(LogicalPlan::Window(plan), &input.renamed.columns)
             }
             other => self.opaque(other),
         }
@@ -195,10 +205,9 @@ impl Renamer {
             join.null_equality,
             join.null_aware,
         )?);
-        // A mark is the join's own column, the last one.
-        let own = usize::from(matches!(join.join_type, JoinType::LeftMark | JoinType::RightMark));
-        let inherited = plan.schema().fields().len() - own;
-        self.with_own_names(plan, inherited)
+        let mut columns = left.renamed.columns;
+        columns.extend(right.renamed.columns);
+        self.with_new_names(plan, &columns)
     }
 
     /// A plan whose inputs are plans of their own, and a scan, which has none.
@@ -207,33 +216,30 @@ impl Renamer {
             true => Ok(Transformed::yes(self.whole(input)?)),
             false => Ok(Transformed::no(input)),
         })?;
-        self.with_own_names(plan.data, 0)
+        let plan = plan.data;
+        let columns = plan.schema().columns();
+        let named = columns.iter().map(|column| match self.unused(column) {
+            name if name == column.name => column.clone(),
+            name => Column::from_name(name),
+        });
+        let named = named.collect();
+        self.alias = None;
+        with_names(plan, columns, named)
     }
 
-    /// Gives new names to the columns from `first` on whose names are taken.
-    fn with_own_names(&mut self, plan: LogicalPlan, first: usize) -> Result<Renamed> {
-        let old = plan.schema().columns();
-        let new: Vec<Column> = old
-            .iter()
-            .enumerate()
-            .map(|(index, column)| match index < first {
-                true => column.clone(),
-                false => match self.unused(column) {
-                    name if name == column.name => column.clone(),
-                    name => Column::from_name(name),
-                },
-            })
-            .collect();
-        self.alias = None;
-        if new == old {
-            return Ok(Renamed { plan, columns: new });
-        }
-        let exprs = old.into_iter().zip(&new).map(|(old, new)| match old == *new {
-            true => Expr::Column(old),
-            false => Expr::Column(old).alias(&new.name),
+    /// Gives new names to what the plan computes: the names that DataFusion derives are
+    /// the same for the next that computes it.
+    fn with_new_names(&mut self, plan: LogicalPlan, inherited: &[Column]) -> Result<Renamed> {
+        let columns = plan.schema().columns();
+        let named = columns.iter().map(|column| match inherited.contains(column) {
+            true => column.clone(),
+            false => {
+                self.used.insert(column.name.clone());
+                Column::from_name(self.unused(column))
+            }
         });
-        let plan = Projection::try_new(exprs.collect(), Arc::new(plan))?;
-        Ok(Renamed { plan: LogicalPlan::Projection(plan), columns: new })
+        let named = named.collect();
+        with_names(plan, columns, named)
     }
 
     /// A name like that of the column which no other has: `id`, `id:orders`, `id:2`.
@@ -246,6 +252,19 @@ impl Renamer {
             .chain((2..).map(|number| format!("{name}:{number}")));
         names.find(|name| self.used.insert(name.clone())).unwrap_or_default()
     }
+}
+
+/// The plan with `new` names for its columns, which have the `old` ones.
+fn with_names(plan: LogicalPlan, old: Vec<Column>, new: Vec<Column>) -> Result<Renamed> {
+    if new == old {
+        return Ok(Renamed { plan, columns: new });
+    }
+    let exprs = old.into_iter().zip(&new).map(|(old, new)| match old == *new {
+        true => Expr::Column(old),
+        false => Expr::Column(old).alias(&new.name),
+    });
+    let plan = Projection::try_new(exprs.collect(), Arc::new(plan))?;
+    Ok(Renamed { plan: LogicalPlan::Projection(plan), columns: new })
 }
 
 struct Input {
@@ -298,20 +317,37 @@ impl PhysicalOptimizerRule for SheafFilterPushdown {
     }
 }
 
-/// Whether no node has two columns of one name. The topmost may, because nobody pushes
-/// filters into it.
+/// Whether names tell columns apart wherever filters are pushed down. The topmost node
+/// may have a name twice, because nobody pushes filters into it.
 fn has_unique_names(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     let mut unique = true;
     for input in plan.children() {
-        if matches!(plan.name(), "AnalyzeExec" | "OutputRequirementExec") {
+        if matches!(plan.name(), "AnalyzeExec" | "OutputRequirementExec" | "ScalarSubqueryExec") {
             unique &= has_unique_names(input)?;
             continue;
         }
         input.apply(|node| {
-            let mut names = HashSet::new();
-            unique &= node.schema().fields().iter().all(|field| names.insert(field.name()));
+            unique &= is_clear(node.as_ref());
             Ok(if unique { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
         })?;
     }
     Ok(unique)
+}
+
+fn is_clear(node: &dyn ExecutionPlan) -> bool {
+    let schema = node.schema();
+    let children: Vec<SchemaRef> = node.children().iter().map(|child| child.schema()).collect();
+    let mut names = HashSet::new();
+    match node.name() {
+        // Its columns are those of each input, by position.
+        "UnionExec" | "InterleaveExec" => children.iter().all(|child| {
+            let names = child.fields().iter().zip(schema.fields());
+            names.into_iter().all(|(child, own)| child.name() == own.name())
+        }),
+        _ if children.len() > 1 => {
+            let fields = children.iter().flat_map(|child| child.fields().iter());
+            fields.into_iter().all(|field| names.insert(field.name()))
+        }
+        _ => schema.fields().iter().all(|field| names.insert(field.name())),
+    }
 }

@@ -54,7 +54,7 @@ struct Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let keys = (0_i64..40, 1_i64..60);
-    (0..TABLES.len(), any::<prop::sample::Index>(), 0_usize..8, 0_usize..8, keys)
+    (0..TABLES.len(), any::<prop::sample::Index>(), 0_usize..8, 0_usize..9, keys)
         .prop_map(|(table, to, condition, kind, keys)| Step { table, to, condition, kind, keys })
 }
 
@@ -96,13 +96,17 @@ fn query(steps: &[Step], source: &dyn Fn(usize) -> String) -> String {
                     continue;
                 }
                 4 => {
+                    conditions.push(format!("(EXISTS {tested} OR {b}.k > {first})"));
+                    continue;
+                }
+                5 => {
                     from = format!("{from} CROSS JOIN {table} {a}");
                     conditions.extend([on, format!("{a}.k < {}", first + 30)]);
                 }
                 _ => from = format!("{from} JOIN {table} {a} ON {on}"),
             }
         }
-        if index == 0 || step.kind > 4 {
+        if index == 0 || step.kind > 5 {
             conditions.push(format!("{a}.k BETWEEN {first} AND {}", first + length));
         }
         sums.extend([format!("sum({a}.k)"), format!("count({a}.g)"), format!("max({a}.s)")]);
@@ -218,4 +222,70 @@ fn names_that_tables_share_come_out_as_they_were() {
         JOIN middle b ON a.k = b.k JOIN large c ON c.k = b.k GROUP BY a.s, b.g \
         HAVING max(b.k) > 17 ORDER BY a.s, 3 LIMIT 3";
     assert_eq!(rows(&session, grouped), ["n18 1 18", "n19 1 19"]);
+    let marks = "SELECT count(*) FROM small a JOIN small b USING (k) \
+        WHERE EXISTS (SELECT 1 FROM middle m WHERE m.k = a.k AND m.g > 17) \
+        OR EXISTS (SELECT 1 FROM large l WHERE l.k = b.k - 1 AND l.g < 1) \
+        OR NOT EXISTS (SELECT 1 FROM small s WHERE s.g = b.k AND s.k < 18)";
+    assert_eq!(rows(&session, marks), ["17"]);
+}
+
+/// What a join looks for goes to columns of both sides of a semi join below, and to each
+/// input of a union: by position, whatever the names.
+#[test]
+fn a_filter_reaches_both_sides_of_a_test_and_all_of_a_union() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = database(folder.path());
+    for statement in [
+        "CREATE TABLE nodes AS SELECT * FROM (VALUES (1, 'x'), (2, 'y')) t(id, kind)",
+        "CREATE TABLE edges AS SELECT * FROM (VALUES (1, 2), (2, 1)) t(src, dst)",
+    ] {
+        session.execute_blocking(statement).unwrap();
+    }
+    let both_ways = "SELECT count(*) FROM nodes n JOIN (SELECT e.src FROM edges e WHERE EXISTS \
+        (SELECT 1 FROM edges r WHERE r.src = e.dst AND r.dst = e.src)) s ON s.src = n.id \
+        WHERE n.kind = 'x'";
+    assert_eq!(rows(&session, both_ways), ["1"]);
+    let swapped = "SELECT count(*), sum(u.g) FROM small s JOIN (SELECT k, g FROM middle \
+        UNION ALL SELECT DISTINCT g, k FROM middle) u ON u.k = s.k WHERE s.s = 'n3'";
+    assert_eq!(rows(&session, swapped), ["88 86307"]);
+}
+
+#[test]
+fn what_is_computed_twice_has_two_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = database(folder.path());
+    let counted = "SELECT n, count(*) FROM (SELECT a.g, count(*) AS n FROM small a \
+        JOIN middle b ON a.k = b.k GROUP BY a.g) s GROUP BY n ORDER BY n";
+    assert_eq!(rows(&session, counted), ["4 5"]);
+    let numbered = "SELECT count(*) FROM (SELECT row_number() OVER () AS m, s.* FROM (SELECT a.k, \
+        row_number() OVER () AS n FROM small a JOIN middle b ON a.k = b.k) s) t WHERE m > 0";
+    assert_eq!(rows(&session, numbered), ["20"]);
+    let hidden = "SELECT count(*) FROM (SELECT l.k, l.g FROM large l JOIN (SELECT k AS x FROM small) t \
+        ON l.k = x) u JOIN (SELECT k, g AS x FROM middle) c ON c.k = u.g";
+    assert_eq!(rows(&session, hidden), ["19"]);
+}
+
+/// A filter that a sort has learned must not fail on rows that WHERE keeps from it.
+#[test]
+fn a_learned_filter_does_not_fail() {
+    let session = Database::in_memory().unwrap().session();
+    for statement in [
+        "CREATE TABLE t AS SELECT k % 1000 AS x FROM generate_series(0, 699999) t(k)",
+        "CALL sheaf.flush('t')",
+    ] {
+        session.execute_blocking(statement).unwrap();
+    }
+    let sql = "SELECT x FROM t WHERE abs(x) > 0 ORDER BY 10000 / x LIMIT 2";
+    assert_eq!(rows(&session, sql).len(), 2);
+}
+
+#[test]
+fn many_tables_are_planned_in_a_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = database(folder.path());
+    let mut sql = "SELECT count(*) FROM small t0".to_owned();
+    for table in 1..40 {
+        sql.push_str(&format!(" JOIN small t{table} ON t{table}.k = t{}.k", table - 1));
+    }
+    assert_eq!(rows(&session, &sql), ["20"]);
 }
