@@ -20,7 +20,7 @@ use super::orient_joins::swapped;
 pub(super) type Set = u64;
 
 /// Nodes that fit into a set.
-pub(super) const NODES_MAX: usize = 64;
+const NODES_MAX: usize = 64;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ pub(super) struct Condition {
 }
 
 /// The order in which a plan joins the nodes of its graph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Tree {
     Node(usize),
     Join(Box<Tree>, Box<Tree>),
@@ -272,11 +272,10 @@ impl JoinGraph {
             share *= distinct.map_or(0.5, |distinct| (theirs / distinct).min(1.0));
         }
         if let Some(filter) = &join.filter {
-            let columns = filter.column_refs();
             if filter.is_volatile() {
                 return None;
             }
-            for column in columns {
+            for column in filter.column_refs() {
                 match homes.get(column) {
                     Some(relation) => all |= 1 << relation,
                     None if of_right.has_column(column) => {}

@@ -52,13 +52,17 @@ impl OptimizerRule for OrientJoins {
             return Ok(Transformed::no(plan));
         }
         let Some(swapped) = swapped(join)? else { return Ok(Transformed::no(plan)) };
-        let swapped = LogicalPlan::Join(swapped);
-        if swapped.schema().columns() == plan.schema().columns() {
-            return Ok(Transformed::yes(swapped));
-        }
-        let columns = plan.schema().columns().into_iter().map(Expr::Column);
-        Ok(Transformed::yes(LogicalPlanBuilder::from(swapped).project(columns)?.build()?))
+        Ok(Transformed::yes(with_columns_of(LogicalPlan::Join(swapped), &plan)?))
     }
+}
+
+/// `new` with the columns that were there, in their order: whoever is above expects them.
+pub(super) fn with_columns_of(new: LogicalPlan, old: &LogicalPlan) -> Result<LogicalPlan> {
+    let columns = old.schema().columns();
+    if new.schema().columns() == columns {
+        return Ok(new);
+    }
+    LogicalPlanBuilder::from(new).project(columns.into_iter().map(Expr::Column))?.build()
 }
 
 /// The same join with its sides exchanged; `None` when it has to stay.
@@ -101,7 +105,8 @@ impl PhysicalOptimizerRule for SheafJoinSelection {
         plan: Arc<dyn ExecutionPlan>,
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if !config.optimizer.join_reordering || !reads_only_tables(&plan)? {
+        let has_joins = plan.exists(|node| Ok(node.children().len() > 1))?;
+        if !has_joins || !config.optimizer.join_reordering || !reads_only_tables(&plan)? {
             return JoinSelection::new().optimize(plan, config);
         }
         let mut config = config.clone();

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinConstraint, JoinType, NullEquality, Result};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::join_graph::{Class, Condition, JoinGraph, Set, Tree, is_movable};
 use super::join_order::{cheapest, cost};
+use super::orient_joins::with_columns_of;
 
 /// A new order must promise to cost less than this share of the old one: estimates are
 /// rough, and an order that stays lets planning come to an end.
@@ -66,10 +67,8 @@ fn reorder(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
     let mut builder = Builder { conditions: std::mem::take(&mut graph.conditions), graph };
     let (joined, _) = builder.build(&new)?;
-    // Whoever is above expects the columns that were there, in their order.
-    let columns = plan.schema().columns().into_iter().map(Expr::Column);
-    let named = LogicalPlanBuilder::from(joined).project(columns)?.build()?;
-    Ok(Transformed::new(named, true, TreeNodeRecursion::Jump))
+    let joined = with_columns_of(joined, &plan)?;
+    Ok(Transformed::new(joined, true, TreeNodeRecursion::Jump))
 }
 
 /// Leaves a group as it is, and reorders those below what it joins.
