@@ -1,14 +1,18 @@
 //! Bulk load: new rows go straight into segments and appear in one commit.
 //!
-//! While rows of the next segment gather, a thread writes the one before.
+//! Rows of a table without order or partitions stream into their segment as they come.
+//! Where rows must be brought into order first, those of the next segment gather while
+//! a thread writes the one before.
 
 use std::collections::{BTreeMap, HashSet};
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,7 +23,8 @@ use crate::lookup;
 use crate::partition::{Bucket, split};
 use crate::rows::batch_bytes;
 use crate::segment::{
-    Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, order, reorder, write_segment,
+    Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, order, reorder, stream_segment,
+    write_segment,
 };
 use crate::state::{Pin, State};
 use crate::store::Writer;
@@ -29,6 +34,12 @@ use crate::{Error, Result};
 /// Bytes of rows that wait for their segment, over all buckets, before the largest
 /// bucket is written out.
 const BUFFER_BYTES: usize = 512 << 20;
+/// Batches that may wait to stream into their segment.
+const STREAM_BATCHES: usize = 16;
+/// Rows and bytes that are encoded at a time: enough for one block of the narrower
+/// columns, few enough to stay near the processor and small in memory.
+const STRETCH_ROWS: usize = 256 << 10;
+const STRETCH_BYTES: usize = 64 << 20;
 
 /// A bulk load in progress. Dropping it leaves nothing behind.
 pub struct BulkLoad {
@@ -37,11 +48,20 @@ pub struct BulkLoad {
     create: Option<NewTable>,
     buffers: BTreeMap<Bucket, Buffer>,
     buffered_bytes: usize,
+    /// The segment that rows stream into.
+    stream: Option<Stream>,
     written: Vec<SegmentMeta>,
-    /// Writes the segments of a bucket.
+    /// Writes the segments of a bucket, or the end of a streamed one.
     writing: Option<JoinHandle<Written>>,
     /// The state that the load began with, kept for the search for duplicates.
     began: (Pin, Arc<State>),
+}
+
+/// Ends when the sender is dropped.
+struct Stream {
+    sender: SyncSender<RecordBatch>,
+    thread: JoinHandle<Written>,
+    rows: usize,
 }
 
 #[derive(Default)]
@@ -64,6 +84,7 @@ impl BulkLoad {
             create,
             buffers: BTreeMap::new(),
             buffered_bytes: 0,
+            stream: None,
             written: Vec::new(),
             writing: None,
             began,
@@ -78,6 +99,9 @@ impl BulkLoad {
     /// Adds rows. NOT NULL is checked here, keys at [`Self::finish`].
     pub fn push(&mut self, rows: RecordBatch) -> Result<()> {
         check_rows(&self.def, &rows)?;
+        if self.def.partition.is_none() && self.def.sort_columns().is_empty() {
+            return self.stream(rows);
+        }
         for (bucket, rows) in split(&self.def, rows)? {
             let bytes = batch_bytes(&rows);
             let buffer = self.buffers.entry(bucket).or_default();
@@ -103,6 +127,7 @@ impl BulkLoad {
         for bucket in buckets {
             self.write_out(bucket)?;
         }
+        self.end_stream()?;
         self.wait()?;
         let (pin, state) = &self.began;
         let mut checked = None;
@@ -137,6 +162,39 @@ impl BulkLoad {
         outcome
     }
 
+    /// Sends rows to the thread that writes their segment, and begins the next segment
+    /// when one is full.
+    fn stream(&mut self, mut rows: RecordBatch) -> Result<()> {
+        let limit = self.writer.segment_rows();
+        while rows.num_rows() > 0 {
+            let stream = match &mut self.stream {
+                Some(stream) => stream,
+                none => none.insert(Stream::begin(&self.writer, &self.def)?),
+            };
+            let len = rows.num_rows().min(limit - stream.rows);
+            stream.rows += len;
+            let lost = stream.sender.send(rows.slice(0, len)).is_err();
+            if lost || stream.rows == limit {
+                self.end_stream()?;
+            }
+            if lost {
+                // The thread ends before its sender only with an error.
+                self.wait()?;
+            }
+            rows = rows.slice(len, rows.num_rows() - len);
+        }
+        Ok(())
+    }
+
+    /// Lets the thread of the stream finish by itself.
+    fn end_stream(&mut self) -> Result<()> {
+        let Some(stream) = self.stream.take() else { return Ok(()) };
+        drop(stream.sender);
+        let before = self.wait();
+        self.writing = Some(stream.thread);
+        before
+    }
+
     /// Gives the rows of a bucket to a thread that writes them, once the rows before
     /// them are written.
     fn write_out(&mut self, bucket: Bucket) -> Result<()> {
@@ -144,12 +202,7 @@ impl BulkLoad {
         self.buffered_bytes -= buffer.bytes;
         self.wait()?;
         let (writer, def) = (Arc::clone(&self.writer), Arc::clone(&self.def));
-        let work = move || write_bucket(&writer, &def, bucket, buffer);
-        let thread = std::thread::Builder::new().name("sheaf-load".to_owned()).spawn(work);
-        self.writing = Some(thread.map_err(|source| Error::Io {
-            path: "a thread to write segments".to_owned(),
-            source,
-        })?);
+        self.writing = Some(spawn(move || write_bucket(&writer, &def, bucket, buffer))?);
         Ok(())
     }
 
@@ -193,8 +246,49 @@ impl BulkLoad {
     }
 }
 
-/// What became of a bucket: its segments, all of them when the result is no error.
+/// What a thread wrote: its segments, all of them when the result is no error.
 type Written = (Vec<SegmentMeta>, Result<()>);
+
+fn spawn(work: impl FnOnce() -> Written + Send + 'static) -> Result<JoinHandle<Written>> {
+    std::thread::Builder::new()
+        .name("sheaf-load".to_owned())
+        .spawn(work)
+        .map_err(|source| Error::Io { path: "a thread to write segments".to_owned(), source })
+}
+
+impl Stream {
+    fn begin(writer: &Arc<Writer>, def: &Arc<TableDef>) -> Result<Self> {
+        let (sender, receiver) = sync_channel(STREAM_BATCHES);
+        let (writer, def) = (Arc::clone(writer), Arc::clone(def));
+        let thread = spawn(move || {
+            let mut stretches = stretches(receiver, def.arrow_schema());
+            match stream_segment(writer.context(), &def, Bucket::All, &mut stretches) {
+                Ok(meta) => (vec![meta], Ok(())),
+                Err(error) => (Vec::new(), Err(error)),
+            }
+        })?;
+        Ok(Self { sender, thread, rows: 0 })
+    }
+}
+
+/// The batches of a stream, several at a time.
+fn stretches(
+    batches: Receiver<RecordBatch>,
+    schema: &SchemaRef,
+) -> impl Iterator<Item = sheaf_formats::Result<RecordBatch>> {
+    std::iter::from_fn(move || {
+        let mut gathered = vec![batches.recv().ok()?];
+        let mut rows = gathered[0].num_rows();
+        let mut bytes = batch_bytes(&gathered[0]);
+        while rows < STRETCH_ROWS && bytes < STRETCH_BYTES {
+            let Ok(batch) = batches.recv() else { break };
+            rows += batch.num_rows();
+            bytes += batch_bytes(&batch);
+            gathered.push(batch);
+        }
+        Some(concat_batches(schema, &gathered).map_err(Into::into))
+    })
+}
 
 fn write_bucket(writer: &Writer, def: &TableDef, bucket: Bucket, buffer: Buffer) -> Written {
     let mut written = Vec::new();
@@ -220,8 +314,11 @@ fn write_bucket(writer: &Writer, def: &TableDef, bucket: Bucket, buffer: Buffer)
 impl Drop for BulkLoad {
     fn drop(&mut self) {
         // Files that are being written must be known before they can be removed.
-        if let Some(Ok((written, _))) = self.writing.take().map(JoinHandle::join) {
-            self.written.extend(written);
+        let stream = self.stream.take().map(|Stream { thread, .. }| thread);
+        for thread in self.writing.take().into_iter().chain(stream) {
+            if let Ok((written, _)) = thread.join() {
+                self.written.extend(written);
+            }
         }
         for meta in &self.written {
             for path in meta.paths(self.def.id) {

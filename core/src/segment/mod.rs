@@ -31,7 +31,7 @@ pub(crate) use key_index::KeyIndex;
 pub(crate) use meta::{DeleteVectorRef, RowIds, SegmentMeta, segment_dir};
 pub(crate) use read::{Target, adapt, scan_memtable, scan_segment, segment_statistics, take};
 pub(crate) use sort::{order, reorder};
-pub(crate) use write::{Rowids, SegmentInput, Seqs, WriteContext, write_segment};
+pub(crate) use write::{Rowids, SegmentInput, Seqs, WriteContext, stream_segment, write_segment};
 
 use crate::catalog::{TableDef, TableId};
 use crate::vfs::Vfs;

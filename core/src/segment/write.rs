@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 use sheaf_formats::envelope::{FileIdentity, FileKind, Writer};
 use sheaf_formats::segment::format;
+use sheaf_formats::statistics::SegmentStatistics;
 
 use super::{KeyIndex, RowIds, SegmentMeta, physical_schema, segment_dir};
 use crate::catalog::TableDef;
@@ -66,6 +68,30 @@ pub(crate) struct SegmentInput {
     pub level: u32,
 }
 
+/// Writes rows of a table without a key in the order in which they come, with numbers
+/// that the commit fills in; durable as with [`write_segment`].
+pub(crate) fn stream_segment(
+    context: &WriteContext,
+    def: &TableDef,
+    bucket: Bucket,
+    batches: &mut dyn Iterator<Item = sheaf_formats::Result<RecordBatch>>,
+) -> Result<SegmentMeta> {
+    let identity = context.identity();
+    let rowids = RowIds { min: 0, max: 0, sequential: true };
+    let mut meta =
+        SegmentMeta { rowids: Some(rowids), level: 1, ..new_meta(def, identity, bucket) };
+    let schema = physical_schema(def, def.version, false, meta.rowids);
+    let mut batches = batches
+        .map(|rows| Ok(RecordBatch::try_new(Arc::clone(&schema), rows?.columns().to_vec())?));
+    write_files(context, def, &mut meta, |meta| {
+        let statistics = write_columns(context, def, identity, &schema, &mut batches, meta)?;
+        meta.rows = statistics.rows;
+        meta.rowids = Some(RowIds { max: meta.rows.saturating_sub(1), ..rowids });
+        Ok(())
+    })?;
+    Ok(meta)
+}
+
 /// Writes the files and makes them durable; the manifest does not know them yet.
 pub(crate) fn write_segment(
     context: &WriteContext,
@@ -101,33 +127,17 @@ pub(crate) fn write_segment(
 
     let identity = context.identity();
     let mut meta = SegmentMeta {
-        id: identity.file_id,
-        bucket: input.bucket,
-        partition_spec: def.partition.as_ref().map(|p| p.id),
-        version: def.version,
         rows,
-        bytes: 0,
-        key_bytes: 0,
         min_seq,
         max_seq,
         seq_column,
         rowids,
         level: input.level,
-        encoding: def.encoding,
-        key_id: identity.key_id,
-        location_id: identity.location_id,
-        deletes: None,
+        ..new_meta(def, identity, input.bucket)
     };
-    let dir = segment_dir(def.id, input.bucket);
-    let result = (|| {
-        context.vfs.create_dir_all(&dir).map_err(|source| io_error(&dir, source))?;
-        let path = meta.segment_path(def.id);
-        meta.bytes = write_file(context, &path, |file| {
-            let out: Box<dyn Write + Send> = Box::new(file.clone());
-            let out = Writer::new(out, FileKind::Segment, identity)?;
-            format(def.encoding).write(&schema, &mut std::iter::once(Ok(batch)), out)?;
-            Ok(())
-        })?;
+    write_files(context, def, &mut meta, |meta| {
+        let batches = &mut std::iter::once(Ok(batch));
+        write_columns(context, def, identity, &schema, batches, meta)?;
         if def.is_keyed() {
             let keys = KeyCodec::new(def)?.of_rows(&input.rows)?;
             let keys: Vec<&[u8]> = keys.iter().collect();
@@ -142,19 +152,73 @@ pub(crate) fn write_segment(
                 out.finish(&[])?.flush().map_err(|source| io_error(&path, source))
             })?;
         }
+        Ok(())
+    })?;
+    Ok(meta)
+}
+
+/// What is known of a segment before its first row.
+fn new_meta(def: &TableDef, identity: FileIdentity, bucket: Bucket) -> SegmentMeta {
+    SegmentMeta {
+        id: identity.file_id,
+        bucket,
+        partition_spec: def.partition.as_ref().map(|p| p.id),
+        version: def.version,
+        rows: 0,
+        bytes: 0,
+        key_bytes: 0,
+        min_seq: 0,
+        max_seq: 0,
+        seq_column: false,
+        rowids: None,
+        level: 0,
+        encoding: def.encoding,
+        key_id: identity.key_id,
+        location_id: identity.location_id,
+        deletes: None,
+    }
+}
+
+/// Has `write` write the files of a segment into their folder, which is durable
+/// afterwards; a failure leaves no file.
+fn write_files(
+    context: &WriteContext,
+    def: &TableDef,
+    meta: &mut SegmentMeta,
+    write: impl FnOnce(&mut SegmentMeta) -> Result<()>,
+) -> Result<()> {
+    let dir = segment_dir(def.id, meta.bucket);
+    let result = (|| {
+        context.vfs.create_dir_all(&dir).map_err(|source| io_error(&dir, source))?;
+        write(meta)?;
         context.vfs.sync_dir(&dir).map_err(|source| io_error(&dir, source))
     })();
-    match result {
-        Ok(()) => Ok(meta),
-        Err(error) => {
-            // Outputs of a failed write are ours to remove (I5); if that fails too,
-            // the next writer's collection finds them.
-            for path in [meta.segment_path(def.id), meta.key_index_path(def.id)] {
-                let _ = context.vfs.delete(&path);
-            }
-            Err(error)
+    if result.is_err() {
+        // Outputs of a failed write are ours to remove (I5); if that fails too, the
+        // next writer's collection finds them.
+        for path in [meta.segment_path(def.id), meta.key_index_path(def.id)] {
+            let _ = context.vfs.delete(&path);
         }
     }
+    result
+}
+
+fn write_columns(
+    context: &WriteContext,
+    def: &TableDef,
+    identity: FileIdentity,
+    schema: &SchemaRef,
+    batches: &mut dyn Iterator<Item = sheaf_formats::Result<RecordBatch>>,
+    meta: &mut SegmentMeta,
+) -> Result<SegmentStatistics> {
+    let mut statistics = SegmentStatistics::default();
+    meta.bytes = write_file(context, &meta.segment_path(def.id), |file| {
+        let out: Box<dyn Write + Send> = Box::new(file.clone());
+        let out = Writer::new(out, FileKind::Segment, identity)?;
+        statistics = format(def.encoding).write(schema, batches, out)?;
+        Ok(())
+    })?;
+    Ok(statistics)
 }
 
 fn write_file(

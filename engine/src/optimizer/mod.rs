@@ -7,6 +7,7 @@
 //!   orient_joins     the smaller side of each join to the left
 //!     estimate       rows and distinct values of a logical plan
 //!   compact_texts    fewer buffers of text in what joins are built from
+//!   keep_order       rows of files in the order of the files
 //!   unique_names     names of columns that filters can be pushed down by
 //! ```
 
@@ -17,6 +18,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use compact_texts::CompactTexts;
+use keep_order::KeepOrder;
 use orient_joins::{OrientJoins, SheafJoinSelection};
 use reorder_joins::ReorderJoins;
 use unique_names::{SheafFilterPushdown, UniqueNames};
@@ -25,6 +27,7 @@ mod compact_texts;
 mod estimate;
 mod join_graph;
 mod join_order;
+mod keep_order;
 mod orient_joins;
 mod reorder_joins;
 mod unique_names;
@@ -49,6 +52,6 @@ pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
         _ => rule,
     };
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(ours).collect();
-    rules.push(Arc::new(CompactTexts));
+    rules.extend([Arc::new(CompactTexts) as _, Arc::new(KeepOrder) as _]);
     rules
 }

@@ -5,6 +5,7 @@
 mod concurrency;
 mod durability;
 mod explain;
+mod file_order;
 mod joins;
 mod sessions;
 mod slt;
