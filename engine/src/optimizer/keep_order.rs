@@ -49,7 +49,9 @@ impl PhysicalOptimizerRule for KeepOrder {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match in_order(&plan)? {
-            Some(ordered) if partitions(&ordered) > 1 => Ok(InOrderExec::new(ordered, None)),
+            Some(ordered) if partitions(&ordered) > 1 => {
+                Ok(Arc::new(InOrderExec::new(ordered, None)))
+            }
             Some(ordered) => Ok(ordered),
             None => merged_in_order(plan),
         }
@@ -69,7 +71,7 @@ impl PhysicalOptimizerRule for KeepOrder {
 fn merged_in_order(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     if let Some(merge) = plan.downcast_ref::<CoalescePartitionsExec>() {
         return Ok(match in_order(merge.input())? {
-            Some(ordered) => InOrderExec::new(ordered, merge.fetch()),
+            Some(ordered) => Arc::new(InOrderExec::new(ordered, merge.fetch())),
             None => plan,
         });
     }
@@ -128,7 +130,7 @@ struct InOrderExec {
 }
 
 impl InOrderExec {
-    fn new(input: Arc<dyn ExecutionPlan>, fetch: Option<usize>) -> Arc<dyn ExecutionPlan> {
+    fn new(input: Arc<dyn ExecutionPlan>, fetch: Option<usize>) -> Self {
         let mut equivalences = input.equivalence_properties().clone();
         equivalences.clear_orderings();
         equivalences.clear_per_partition_constants();
@@ -140,7 +142,7 @@ impl InOrderExec {
         )
         .with_evaluation_type(EvaluationType::Eager)
         .with_scheduling_type(input.properties().scheduling_type);
-        Arc::new(Self { input, fetch, properties: Arc::new(properties) })
+        Self { input, fetch, properties: Arc::new(properties) }
     }
 }
 
@@ -181,7 +183,7 @@ impl ExecutionPlan for InOrderExec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let input =
             children.pop().ok_or_else(|| internal_datafusion_err!("one input is needed"))?;
-        Ok(Self::new(input, self.fetch))
+        Ok(Arc::new(Self::new(input, self.fetch)))
     }
 
     fn execute(
