@@ -18,7 +18,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::{NewTable, TableDef};
 use crate::commit::{BulkCommit, Command, check_rows};
-use crate::keys::KeyCodec;
 use crate::lookup;
 use crate::partition::{Bucket, split};
 use crate::rows::batch_bytes;
@@ -142,7 +141,7 @@ impl BulkLoad {
                 .collect::<Result<Vec<_>>>()?;
             self.check_among_themselves(&handles)?;
             if let Some(table) = state.tables.get(&self.def.id) {
-                lookup::check_absent(table, &handles, &KeyCodec::new(&self.def)?)?;
+                lookup::check_absent(table, &handles, self.def.key_codec()?.as_ref())?;
                 checked = Some((Arc::clone(state), pin.seq));
             }
         }
@@ -217,7 +216,7 @@ impl BulkLoad {
     /// Fails when two loaded rows have the same key. The key contains the partition
     /// column, so only segments of one bucket can share keys.
     fn check_among_themselves(&self, segments: &[Arc<SegmentHandle>]) -> Result<()> {
-        let codec = KeyCodec::new(&self.def)?;
+        let codec = self.def.key_codec()?;
         let duplicate = |key: &[u8]| Error::DuplicateKey {
             table: self.def.name.clone(),
             key: codec.describe(&self.def, key),

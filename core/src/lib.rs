@@ -1,7 +1,7 @@
 //! The storage engine: one log, one snapshot, many roles of the same rows.
 //!
 //! ```text
-//!  Store ── commit ──> commit thread: validate, number, log, apply, fdatasync, publish
+//!  Store ── commit ──> committer: validate, number, log, apply, fdatasync, publish
 //!    |                      |
 //!    |                  memtables ── flush ──> segments ── compaction ──> segments
 //!    |                      |                     |

@@ -25,7 +25,7 @@ struct Inner {
     closing: bool,
 }
 
-/// Shared between writers, the commit thread and the maintenance thread.
+/// Shared between writers, the committer and the maintenance thread.
 #[derive(Debug)]
 pub(crate) struct Pressure {
     trigger: usize,

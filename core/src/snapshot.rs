@@ -13,7 +13,6 @@ use sheaf_formats::segment::BatchStream;
 use sheaf_formats::statistics::SegmentStatistics;
 
 use crate::catalog::{Catalog, TableDef, TableId};
-use crate::keys::KeyCodec;
 use crate::lookup::{Place, find};
 use crate::memtable::Memtable;
 use crate::segment::{
@@ -152,7 +151,7 @@ impl TableSnapshot {
                 self.table.def.name
             )));
         }
-        let keys = KeyCodec::new(&self.table.def)?.of_columns(keys.columns())?;
+        let keys = self.table.def.key_codec()?.of_columns(keys.columns())?;
         let mut batches = Vec::new();
         let mut by_segment: HashMap<u128, (Arc<SegmentHandle>, Vec<u64>)> = HashMap::new();
         for i in 0..keys.len() {

@@ -1,6 +1,6 @@
 //! The running state: what is live now, swapped as one piece.
 //!
-//! Only the commit thread makes a new [`State`]; everyone else reads the current
+//! Only the committer makes a new [`State`]; everyone else reads the current
 //! one. A reader that holds a state holds its memtables and segments, and so pins
 //! their files.
 
@@ -36,7 +36,7 @@ pub(crate) struct TableState {
     /// The last TRUNCATE since the database was opened: a change of a row that was
     /// read before it is a conflict.
     pub truncated_seq: u64,
-    /// The next `_rowid`; used by the commit thread alone.
+    /// The next `_rowid`; used by the committer alone.
     pub next_rowid: Arc<AtomicU64>,
 }
 

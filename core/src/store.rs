@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use crate::bulk::BulkLoad;
@@ -257,17 +256,4 @@ impl Drop for Inner {
             tracing::error!(%error, "the database did not close cleanly; its log will be replayed");
         }
     }
-}
-
-/// Sends a command and waits for its answer.
-pub(crate) fn ask<T>(
-    send: impl FnOnce(Command) -> bool,
-    command: impl FnOnce(crate::commit::Reply<T>) -> Command,
-) -> Result<T> {
-    let closed = || Error::Stopped("the database is closed".into());
-    let (reply, answer) = sync_channel(1);
-    if !send(command(reply)) {
-        return Err(closed());
-    }
-    answer.recv().map_err(|_| closed())?
 }

@@ -7,7 +7,6 @@ use arrow::array::RecordBatch;
 use sheaf_formats::segment::collect;
 
 use crate::inspect::VerifyReport;
-use crate::keys::KeyCodec;
 use crate::log::{self, LogPosition};
 use crate::segment::{SegmentHandle, Target, adapt};
 use crate::snapshot::{Columns, Snapshot};
@@ -104,7 +103,7 @@ fn check_key_index(
     batches: &[RecordBatch],
 ) -> Result<()> {
     let target = Target::new(Arc::clone(&table.def), Columns::Visible);
-    let codec = KeyCodec::new(&table.def)?;
+    let codec = table.def.key_codec()?;
     let mut ordinal = 0;
     for batch in batches {
         let rows = adapt(&target, segment.meta.version, batch)?;
@@ -132,7 +131,7 @@ fn check_live_keys(table: &TableState, seq: u64) -> Result<()> {
                 continue;
             }
             if !live.insert(key.clone()) {
-                let key = KeyCodec::new(&table.def)?.describe(&table.def, &key);
+                let key = table.def.key_codec()?.describe(&table.def, &key);
                 return Err(corrupt(segment, format!("a key is live twice: {key}")));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::catalog::TableId;
 use crate::clock::new_ulid;
 use crate::collect;
-use crate::commit::{Command, CommitThread, FlushCommit, Reply, Seed};
+use crate::commit::{Command, CommitQueue, Committer, FlushCommit, Reply, Seed};
 use crate::compaction;
 use crate::flush::write_memtable;
 use crate::inspect::JobInfo;
@@ -23,7 +23,7 @@ use crate::pressure::Pressure;
 use crate::recovery::{self, Recovered};
 use crate::segment::WriteContext;
 use crate::state::Shared;
-use crate::store::{Environment, Options, ask};
+use crate::store::{Environment, Options};
 use crate::vfs::Vfs;
 use crate::write::Durability;
 use crate::{Error, Result};
@@ -38,7 +38,8 @@ pub(crate) struct Writer {
     options: Options,
     pressure: Arc<Pressure>,
     jobs: Jobs,
-    commands: Mutex<Option<Sender<Command>>>,
+    commits: Arc<CommitQueue>,
+    closed: AtomicBool,
     /// One flush or compaction of files at a time.
     files: Mutex<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -94,8 +95,7 @@ impl Writer {
 
         let shared = Arc::new(Shared::new(state, last_seq));
         let pressure = Arc::new(Pressure::new(options.memtable_bytes));
-        let (sender, receiver) = channel();
-        let thread = CommitThread::new(Seed {
+        let committer = Committer::new(Seed {
             shared: Arc::clone(&shared),
             context: context.clone(),
             manifest,
@@ -106,7 +106,9 @@ impl Writer {
             pressure: Arc::clone(&pressure),
             sync_interval: options.sync_interval,
         });
-        let commit = spawn("sheaf-commit", move || thread.run(&receiver))?;
+        let commits = Arc::new(CommitQueue::new(committer));
+        let timer = Arc::clone(&commits);
+        let timer = spawn("sheaf-sync", move || timer.sync_when_due())?;
         let background = options.background;
         let writer = Arc::new(Self {
             shared,
@@ -114,9 +116,10 @@ impl Writer {
             options,
             pressure,
             jobs: Jobs::new(clock),
-            commands: Mutex::new(Some(sender)),
+            commits,
+            closed: AtomicBool::new(false),
             files: Mutex::new(()),
-            threads: Mutex::new(vec![commit]),
+            threads: Mutex::new(vec![timer]),
         });
         // Log files that nothing needs any more: short openings would leave one each.
         writer.collect()?;
@@ -168,10 +171,9 @@ impl Writer {
         self.pressure.wait_for_room()
     }
 
-    /// Asks the commit thread and waits for its answer.
+    /// Has a command served and returns its answer.
     pub(crate) fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
-        let sender = self.commands.lock().clone();
-        ask(|c| sender.is_some_and(|s| s.send(c).is_ok()), command)
+        self.commits.call(command)
     }
 
     /// Flushes everything that the memtables of a table hold now.
@@ -291,13 +293,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the log durable and stops both threads. Calling it again does nothing.
+    /// Makes the log durable and stops the threads. Calling it again does nothing.
     pub(crate) fn close(&self) -> Result<()> {
         self.pressure.close();
-        let result = match self.commands.lock().take() {
-            Some(sender) => ask(|c| sender.send(c).is_ok(), Command::Close),
-            None => Ok(()),
-        };
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let result = self.call(Command::Close);
         let me = std::thread::current().id();
         for thread in self.threads.lock().drain(..) {
             // The maintenance thread may hold the last handle for a moment.

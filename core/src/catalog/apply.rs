@@ -1,7 +1,7 @@
 //! How a change becomes the next catalog: all checks of DDL that need no SQL.
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 
@@ -193,7 +193,7 @@ impl Catalog {
             cluster_by,
             encoding: table.encoding,
             options: table.options.clone(),
-            arrow: OnceLock::new(),
+            derived: Default::default(),
         };
         check_storable(&def)?;
         Ok(def)
@@ -230,7 +230,7 @@ impl Catalog {
     ) -> Result<()> {
         let mut def = TableDef::clone(self.get(id)?);
         def.version += 1;
-        def.arrow = OnceLock::new();
+        def.derived = Default::default();
         change(&mut def)?;
         self.tables.insert(id, Arc::new(def));
         Ok(())

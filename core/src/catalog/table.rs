@@ -9,7 +9,10 @@ use sheaf_formats::segment::Encoding;
 
 use super::arrow_codec;
 use super::ids::{ColumnId, SchemaId, TableId};
+use crate::Result;
+use crate::keys::KeyCodec;
 use crate::partition::PartitionSpec;
+use crate::rows::RowCodec;
 
 /// A column. Dropped columns stay, because older files and log records hold them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,8 +67,18 @@ pub struct TableDef {
     /// Options given at creation that the engine interprets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+    /// To be made anew when anything above changes.
     #[serde(skip)]
-    pub(crate) arrow: OnceLock<SchemaRef>,
+    pub(crate) derived: Derived,
+}
+
+/// What follows from a definition, made when it is first asked for: much more work
+/// than to encode one row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Derived {
+    arrow: OnceLock<SchemaRef>,
+    key_codec: OnceLock<Arc<KeyCodec>>,
+    row_codec: OnceLock<Arc<RowCodec>>,
 }
 
 impl TableDef {
@@ -84,7 +97,7 @@ impl TableDef {
     /// The Arrow schema of [`Self::live_columns`]: what writers hand in and what
     /// queries see.
     pub fn arrow_schema(&self) -> &SchemaRef {
-        self.arrow.get_or_init(|| {
+        self.derived.arrow.get_or_init(|| {
             Arc::new(Schema::new(
                 self.live_columns()
                     .map(|c| Field::new(&c.name, c.data_type.clone(), c.nullable))
@@ -97,6 +110,16 @@ impl TableDef {
     pub(crate) fn arrow_schema_at(&self, version: u32) -> SchemaRef {
         let field = |c: &ColumnDef| Field::new(&c.name, c.data_type.clone(), c.nullable);
         Arc::new(Schema::new(self.columns_at(version).map(field).collect::<Vec<_>>()))
+    }
+
+    /// Encodes the keys of this table.
+    pub(crate) fn key_codec(&self) -> Result<Arc<KeyCodec>> {
+        once(&self.derived.key_codec, || KeyCodec::new(self))
+    }
+
+    /// Encodes rows of [`Self::arrow_schema`].
+    pub(crate) fn row_codec(&self) -> Result<Arc<RowCodec>> {
+        once(&self.derived.row_codec, || RowCodec::new(Arc::clone(self.arrow_schema())))
     }
 
     /// The column with this identity.
@@ -123,4 +146,12 @@ impl TableDef {
     pub fn sort_columns(&self) -> &[ColumnId] {
         if self.cluster_by.is_empty() { &self.primary_key } else { &self.cluster_by }
     }
+}
+
+fn once<T>(cell: &OnceLock<Arc<T>>, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+    if let Some(made) = cell.get() {
+        return Ok(Arc::clone(made));
+    }
+    let made = Arc::new(make()?);
+    Ok(Arc::clone(cell.get_or_init(|| made)))
 }

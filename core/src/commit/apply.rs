@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use super::prepare::{AppendWire, Prepared, PreparedOp};
 use crate::catalog::{TableDef, TableId};
-use crate::keys::KeyCodec;
 use crate::log::{Change, Payload, Record, decode_batch};
 use crate::lookup::{Place, find};
 use crate::memtable::{LIVE, Memtable};
@@ -95,7 +94,7 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                         continue;
                     }
                     if there && *on_conflict == OnConflict::Fail {
-                        let key = KeyCodec::new(def)?.describe(def, &key);
+                        let key = def.key_codec()?.describe(def, &key);
                         return Err(Error::DuplicateKey { table: def.name.clone(), key });
                     }
                     if let Some(overlay) = &mut overlay {
@@ -292,7 +291,7 @@ fn replay_change(table: &TableState, change: &Change, seq: u64) -> Result<()> {
         Payload::Put(rows) => {
             let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(def)) };
             let batch = decode_rows(def, change.version, rows.iter())?;
-            let keys = KeyCodec::new(def)?.of_rows(&batch)?;
+            let keys = def.key_codec()?.of_rows(&batch)?;
             let rows = memtable.codec().encode(&batch)?;
             for i in 0..keys.len() {
                 let key = keys.get(i);

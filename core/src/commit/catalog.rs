@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::thread::CommitThread;
+use super::committer::Committer;
 use crate::catalog::{CatalogChange, TableDef};
 use crate::manifest::EditOp;
 use crate::memtable::Memtable;
@@ -11,7 +11,7 @@ use crate::state::{State, TableState};
 use crate::write::Commit;
 use crate::{Error, Result};
 
-impl CommitThread {
+impl Committer {
     pub(super) fn commit_catalog(&mut self, change: &CatalogChange) -> Result<Commit> {
         let current = self.shared.current();
         let delta = current.catalog.apply(change)?;

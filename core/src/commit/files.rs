@@ -1,16 +1,15 @@
 //! Commits that bring files: flush, bulk load, compaction.
 //!
 //! The files are written and synced before they get here; what happens on the
-//! commit thread is one manifest edit and one swap of the state. Rows that ended
+//! committer is one manifest edit and one swap of the state. Rows that ended
 //! while the files were written are carried over (I4).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::thread::CommitThread;
+use super::committer::Committer;
 use crate::catalog::{NewTable, TableDef, TableId};
-use crate::keys::KeyCodec;
 use crate::lookup;
 use crate::manifest::EditOp;
 use crate::memtable::{LIVE, Memtable, RowVersion};
@@ -61,7 +60,7 @@ pub(crate) struct CompactionCommit {
     pub horizon: u64,
 }
 
-impl CommitThread {
+impl Committer {
     pub(super) fn commit_flush(&mut self, flush: FlushCommit) -> Result<()> {
         let mut state = State::clone(&self.shared.current());
         let Some(table) = state.tables.get(&flush.table) else {
@@ -297,5 +296,5 @@ fn check_new_keys(
     if unchanged {
         return Ok(());
     }
-    lookup::check_absent(table, new, &KeyCodec::new(&table.def)?)
+    lookup::check_absent(table, new, table.def.key_codec()?.as_ref())
 }

@@ -1,39 +1,37 @@
-//! Commits: everything that changes the database, in one order, on one thread.
+//! Commits: everything that changes the database, in one order, by one thread at a time.
 //!
 //! ```text
 //! caller:  prepare (encode rows, check NOT NULL)  ──┐
 //! caller:  write a segment (flush, bulk, compact) ──┤ Command
 //!                                                   v
-//! commit thread:  validate -> number -> log -> apply   (a group of these)
-//!                 one fdatasync for the group
-//!                 publish the sequence number, wake the callers
+//! queue:   one of the callers leads
+//!                                                   v
+//! leader:  validate -> number -> log -> apply   (a group of these)
+//!          one fdatasync for the group
+//!          publish the sequence number, wake the callers
 //! ```
 //!
-//! Manifest edits go through the same thread, so an edit is never ahead of the log
-//! (I10), and state changes never race with each other.
+//! Manifest edits go the same way, so an edit is never ahead of the log (I10), and
+//! state changes never race with each other.
 
 mod apply;
 mod catalog;
+mod committer;
 mod files;
 mod prepare;
-mod thread;
-
-use std::sync::mpsc::SyncSender;
+mod queue;
 
 pub(crate) use apply::replay;
+pub(crate) use committer::{Committer, Garbage, Seed};
 pub(crate) use files::{BulkCommit, CompactionCommit, FlushCommit, MovedRows, NewSegment};
 pub(crate) use prepare::{Prepared, check_rows, prepare};
-pub(crate) use thread::{CommitThread, Garbage, Seed};
+pub(crate) use queue::{CommitQueue, Reply};
 
-use crate::Result;
 use crate::catalog::{CatalogChange, TableId};
 use crate::memtable::Memtable;
 use crate::write::Commit;
 
-/// How the answer comes back.
-pub(crate) type Reply<T> = SyncSender<Result<T>>;
-
-/// What the commit thread is asked to do.
+/// What a caller wants done.
 pub(crate) enum Command {
     Write(Prepared, Reply<Commit>),
     Catalog(CatalogChange, Reply<Commit>),
@@ -46,6 +44,8 @@ pub(crate) enum Command {
     Compacted(CompactionCommit, Reply<bool>),
     /// Deletes log files and manifest files that nothing needs.
     Collect(Reply<()>),
-    /// Makes everything durable and stops the thread.
+    /// Makes durable what waits for the interval to pass.
+    Sync(Reply<()>),
+    /// Makes everything durable; nothing is served afterwards.
     Close(Reply<()>),
 }

@@ -7,10 +7,9 @@ use arrow::array::{Array, RecordBatch};
 use bytes::Bytes;
 
 use crate::catalog::TableDef;
-use crate::keys::KeyCodec;
 use crate::log::encode_batch;
 use crate::partition::{Bucket, split};
-use crate::rows::{RowBytes, RowCodec};
+use crate::rows::RowBytes;
 use crate::views::compacted;
 use crate::write::{Durability, OnConflict, Write, WriteBatch};
 use crate::{Error, Result};
@@ -101,7 +100,7 @@ fn prepare_write(write: Write) -> Result<PreparedOp> {
             if !table.is_keyed() {
                 return Err(Error::Invalid(format!("table '{}' has no key", table.name)));
             }
-            let keys = KeyCodec::new(&table)?.of_columns(keys.columns())?;
+            let keys = table.key_codec()?.of_columns(keys.columns())?;
             Ok(PreparedOp::DeleteKeys { table, keys })
         }
         Write::DeleteRows { table, rowids } => {
@@ -124,9 +123,9 @@ fn prepare_put(
     rows: &RecordBatch,
     on_conflict: OnConflict,
 ) -> Result<PreparedOp> {
-    let codec = KeyCodec::new(&table)?;
+    let codec = table.key_codec()?;
     let keys = codec.of_rows(rows)?;
-    let encoded = RowCodec::new(Arc::clone(table.arrow_schema()))?;
+    let encoded = table.row_codec()?;
     if rows.num_rows() > 1 {
         // Within one batch the rules are those between batches: a second row with the
         // same key fails, is skipped, or replaces the first.
@@ -168,7 +167,7 @@ fn prepare_append(table: Arc<TableDef>, rows: RecordBatch) -> Result<PreparedOp>
     for (bucket, rows) in split(&table, rows)? {
         let rows = compacted(&rows)?;
         let wire = if by_rows && rows.num_rows() < ROW_FORM_BELOW {
-            AppendWire::Rows(RowCodec::new(Arc::clone(table.arrow_schema()))?.encode(&rows)?)
+            AppendWire::Rows(table.row_codec()?.encode(&rows)?)
         } else {
             AppendWire::Ipc(encode_batch(&rows)?)
         };

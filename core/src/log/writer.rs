@@ -30,7 +30,7 @@ impl LogFileInfo {
     }
 }
 
-/// The end of the log. Used by the commit thread alone.
+/// The end of the log. Used by the committer alone.
 pub(crate) struct LogWriter {
     vfs: Arc<dyn Vfs>,
     file: Box<dyn WriteFile>,

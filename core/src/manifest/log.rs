@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Edits between checkpoints.
 const CHECKPOINT_EVERY: u64 = 64;
 
-/// The manifest of a database open for writing. Used by the commit thread alone.
+/// The manifest of a database open for writing. Used by the committer alone.
 pub(crate) struct ManifestLog {
     context: WriteContext,
     state: ManifestState,

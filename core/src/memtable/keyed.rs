@@ -70,7 +70,7 @@ impl PartialOrd for EntryKey {
 #[derive(Debug)]
 pub(crate) struct KeyedMemtable {
     def: Arc<TableDef>,
-    codec: RowCodec,
+    codec: Arc<RowCodec>,
     entries: SkipMap<EntryKey, Arc<RowVersion>>,
     bytes: AtomicUsize,
     min_seq: AtomicU64,
@@ -79,7 +79,7 @@ pub(crate) struct KeyedMemtable {
 
 impl KeyedMemtable {
     pub(crate) fn new(def: Arc<TableDef>) -> Result<Self> {
-        let codec = RowCodec::new(Arc::clone(def.arrow_schema()))?;
+        let codec = def.row_codec()?;
         Ok(Self {
             def,
             codec,

@@ -2,7 +2,7 @@
 //!
 //! [`KeyedMemtable`] finds rows by primary key, [`AppendMemtable`] keeps record
 //! batches. Both hold rows of *one* version of the table's definition, are written
-//! by the commit thread alone and read by anyone at any sequence number: a row
+//! by the committer alone and read by anyone at any sequence number: a row
 //! carries the number that made it and the number that ended it, so a scan never
 //! compares rows with each other.
 

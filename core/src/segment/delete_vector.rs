@@ -17,7 +17,7 @@ use sheaf_formats::envelope::{FileIdentity, FileKind, decode_small, encode_small
 use crate::memtable::LIVE;
 use crate::{Error, Result};
 
-/// See the module's documentation. Written by the commit thread alone.
+/// See the module's documentation. Written by the committer alone.
 #[derive(Debug, Default)]
 pub(crate) struct DeleteVector {
     state: RwLock<State>,

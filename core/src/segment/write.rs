@@ -13,7 +13,6 @@ use sheaf_formats::statistics::SegmentStatistics;
 use super::{KeyIndex, RowIds, SegmentMeta, physical_schema, segment_dir};
 use crate::catalog::TableDef;
 use crate::clock::{Clock, Rng, new_ulid};
-use crate::keys::KeyCodec;
 use crate::partition::Bucket;
 use crate::vfs::{Vfs, WriteFile};
 use crate::{Error, Result};
@@ -139,7 +138,7 @@ pub(crate) fn write_segment(
         let batches = &mut std::iter::once(Ok(batch));
         write_columns(context, def, identity, &schema, batches, meta)?;
         if def.is_keyed() {
-            let keys = KeyCodec::new(def)?.of_rows(&input.rows)?;
+            let keys = def.key_codec()?.of_rows(&input.rows)?;
             let keys: Vec<&[u8]> = keys.iter().collect();
             let path = meta.key_index_path(def.id);
             meta.key_bytes = write_file(context, &path, |file| {

@@ -1,5 +1,7 @@
 //! What survives a power cut, a failed sync, and damage.
 
+use std::time::{Duration, Instant};
+
 use sheaf_core::vfs::{MemoryVfs, Vfs};
 use sheaf_core::{Durability, Error, OnConflict, Options, Store};
 
@@ -19,6 +21,27 @@ fn acknowledged_rows_survive_a_power_cut() {
     let store = open(&vfs.power_cut(), 2);
     assert_eq!(scan(&store.snapshot().unwrap(), &t), [(2, "b2".into()), (3, "c".into())]);
     assert_verified(&store);
+}
+
+#[test]
+fn an_interval_ends_without_another_commit() {
+    let vfs = MemoryVfs::new();
+    let options = Options {
+        durability: Durability::Interval,
+        sync_interval: Duration::from_millis(20),
+        ..manual()
+    };
+    let store = Store::open_in(environment(&vfs, 1), options).unwrap();
+    let t = create(&store, pairs("t", true));
+    for n in 0..3 {
+        put(&store, &t, &[(n, "a")]);
+        let there = || open(&vfs.power_cut(), 2).snapshot().unwrap();
+        let began = Instant::now();
+        while scan(&there(), &t).len() <= n as usize {
+            assert!(began.elapsed() < Duration::from_secs(30), "row {n} was never synced");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 #[test]

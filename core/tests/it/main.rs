@@ -7,5 +7,6 @@ mod durability;
 mod golden;
 mod locking;
 mod model;
+mod queue;
 mod support;
 mod writes;

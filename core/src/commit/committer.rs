@@ -1,6 +1,5 @@
-//! The commit thread: one order for everything.
+//! What commits do, one at a time: one order for everything.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,7 +33,7 @@ pub(crate) struct Garbage {
     pub version: u64,
 }
 
-/// What the thread starts with.
+/// What it starts with.
 pub(crate) struct Seed {
     pub shared: Arc<Shared>,
     pub context: WriteContext,
@@ -48,8 +47,8 @@ pub(crate) struct Seed {
     pub sync_interval: Duration,
 }
 
-/// See the module's documentation.
-pub(crate) struct CommitThread {
+/// See the module's documentation. Led by one thread at a time.
+pub(crate) struct Committer {
     pub(super) shared: Arc<Shared>,
     pub(super) context: WriteContext,
     pub(super) manifest: ManifestLog,
@@ -61,6 +60,8 @@ pub(crate) struct CommitThread {
     lock: WriterLock,
     pressure: Arc<Pressure>,
     sync_interval: Duration,
+    /// How far readers in other processes know the log to be durable.
+    published: (u64, u64),
     /// When the oldest record that no sync has reached was written.
     dirty_since_us: Option<i64>,
     /// Why nothing is acknowledged any more (I9).
@@ -69,7 +70,7 @@ pub(crate) struct CommitThread {
 
 type Waiting = (Reply<Commit>, Commit);
 
-impl CommitThread {
+impl Committer {
     pub(crate) fn new(seed: Seed) -> Self {
         Self {
             shared: seed.shared,
@@ -83,50 +84,19 @@ impl CommitThread {
             lock: seed.lock,
             pressure: seed.pressure,
             sync_interval: seed.sync_interval,
+            published: (0, 0),
             dirty_since_us: None,
             stopped: None,
         }
     }
 
-    /// Serves commands until it is told to close or every sender is gone.
-    pub(crate) fn run(mut self, commands: &Receiver<Command>) {
-        loop {
-            let first = if self.log.is_dirty() && self.stopped.is_none() {
-                match commands.recv_timeout(self.until_sync()) {
-                    Ok(command) => command,
-                    Err(RecvTimeoutError::Timeout) => {
-                        self.sync_in_background();
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            } else {
-                match commands.recv() {
-                    Ok(command) => command,
-                    Err(_) => break,
-                }
-            };
-            if !self.serve(first, commands) {
-                return;
-            }
-        }
-        self.sync_in_background();
-    }
-
-    /// Serves `first` and whatever has gathered behind it; false means stop.
-    fn serve(&mut self, first: Command, commands: &Receiver<Command>) -> bool {
-        let mut next = Some(first);
+    /// Serves the commands that `next` gives; false means that it is closed.
+    pub(super) fn serve(&mut self, next: &mut dyn FnMut() -> Option<Command>) -> bool {
         let mut group: Vec<Waiting> = Vec::new();
         let mut durability = Durability::None;
-        loop {
-            let command = match next.take() {
-                Some(command) => command,
-                None if self.log.group_bytes() > GROUP_BYTES => break,
-                None => match commands.try_recv() {
-                    Ok(command) => command,
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                },
-            };
+        while self.log.group_bytes() <= GROUP_BYTES
+            && let Some(command) = next()
+        {
             match command {
                 Command::Write(prepared, reply) => {
                     let wanted = prepared.durability;
@@ -137,7 +107,7 @@ impl CommitThread {
                             }
                             group.push((reply, commit));
                         }
-                        Err(error) => answer(&reply, Err(error)),
+                        Err(error) => reply.send(Err(error)),
                     }
                 }
                 other => {
@@ -156,40 +126,44 @@ impl CommitThread {
     fn serve_other(&mut self, command: Command) -> bool {
         match command {
             Command::Write(_, reply) => {
-                answer(&reply, Err(Error::Invalid("a write belongs to a group".into())));
+                reply.send(Err(Error::Invalid("a write belongs to a group".into())));
             }
             Command::Catalog(change, reply) => {
-                let result = self.guarded(|t| t.commit_catalog(&change));
-                answer(&reply, result);
+                let result = self.guarded(|it| it.commit_catalog(&change));
+                reply.send(result);
             }
             Command::ReserveId(reply) => {
-                let result = self.guarded(|t| Ok(t.reserve_id()));
-                answer(&reply, result);
+                let result = self.guarded(|it| Ok(it.reserve_id()));
+                reply.send(result);
             }
             Command::Rotate(table, reply) => {
-                let result = self.guarded(|t| t.rotate_memtable(table));
-                answer(&reply, result);
+                let result = self.guarded(|it| it.rotate_memtable(table));
+                reply.send(result);
             }
             Command::Flushed(flush, reply) => {
-                let result = self.guarded(|t| t.commit_flush(flush));
-                answer(&reply, result);
+                let result = self.guarded(|it| it.commit_flush(flush));
+                reply.send(result);
             }
             Command::Bulk(bulk, reply) => {
-                let result = self.guarded(|t| t.commit_bulk(*bulk));
-                answer(&reply, result);
+                let result = self.guarded(|it| it.commit_bulk(*bulk));
+                reply.send(result);
             }
             Command::Compacted(compaction, reply) => {
-                let result = self.guarded(|t| t.commit_compaction(compaction));
-                answer(&reply, result);
+                let result = self.guarded(|it| it.commit_compaction(compaction));
+                reply.send(result);
             }
             Command::Collect(reply) => {
                 // Files that cannot be deleted now are no reason to stop.
                 let result = self.check_running().and_then(|()| self.collect());
-                answer(&reply, result);
+                reply.send(result);
+            }
+            Command::Sync(reply) => {
+                self.sync_in_background();
+                reply.send(Ok(()));
             }
             Command::Close(reply) => {
-                let result = self.guarded(|t| t.log.sync());
-                answer(&reply, result);
+                let result = self.guarded(|it| it.log.sync());
+                reply.send(result);
                 return false;
             }
         }
@@ -216,7 +190,8 @@ impl CommitThread {
         }
     }
 
-    fn stop(&mut self, why: String) {
+    /// Acknowledges nothing any more.
+    pub(super) fn stop(&mut self, why: String) {
         tracing::error!(why, "the store stops acknowledging writes");
         self.pressure.fail(&why);
         self.stopped.get_or_insert(why);
@@ -254,14 +229,14 @@ impl CommitThread {
         }
         if let Some(why) = &self.stopped {
             for (reply, _) in group.drain(..) {
-                answer(&reply, Err(Error::Stopped(why.clone())));
+                reply.send(Err(Error::Stopped(why.clone())));
             }
             return;
         }
         self.shared.publish(self.last_seq);
         self.publish_position();
         for (reply, commit) in group.drain(..) {
-            answer(&reply, Ok(commit));
+            reply.send(Ok(commit));
         }
         if self.log.is_dirty() {
             // Steady writers must not put the sync off for ever.
@@ -279,6 +254,11 @@ impl CommitThread {
         {
             self.stop(error.to_string());
         }
+    }
+
+    /// How long until the log must be synced; `None` when it is.
+    pub(super) fn sync_in(&self) -> Option<Duration> {
+        (self.log.is_dirty() && self.stopped.is_none()).then(|| self.until_sync())
     }
 
     /// How long the oldest record may still wait for its sync.
@@ -306,9 +286,13 @@ impl CommitThread {
     /// Tells readers in other processes how far the log is durable. They only come
     /// late if this fails, so a failure is worth no more than a note.
     fn publish_position(&mut self) {
-        let (first_seq, offset) = self.log.durable_position();
-        if let Err(error) = self.lock.publish_position(first_seq, offset) {
-            tracing::warn!(%error, "readers beside this writer will see it late");
+        let position = self.log.durable_position();
+        if position == self.published {
+            return;
+        }
+        match self.lock.publish_position(position.0, position.1) {
+            Ok(()) => self.published = position,
+            Err(error) => tracing::warn!(%error, "readers beside this writer will see it late"),
         }
     }
 
@@ -445,9 +429,4 @@ fn unflushed(state: &State, info: &LogFileInfo) -> Vec<TableId> {
         state.tables.get(id).filter(|table| table.flushed_seq < *seq).map(|_| *id)
     };
     info.tables.iter().filter_map(needs).collect()
-}
-
-fn answer<T>(reply: &Reply<T>, result: Result<T>) {
-    // A caller that has gone away does not want the answer.
-    let _ = reply.send(result);
 }
