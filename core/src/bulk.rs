@@ -50,6 +50,8 @@ pub struct BulkLoad {
     /// The segment that rows stream into.
     stream: Option<Stream>,
     written: Vec<SegmentMeta>,
+    /// Rows were refused, or not written.
+    failed: bool,
     /// Writes the segments of a bucket, or the end of a streamed one.
     writing: Option<JoinHandle<Written>>,
     /// The state that the load began with, kept for the search for duplicates.
@@ -85,6 +87,7 @@ impl BulkLoad {
             buffered_bytes: 0,
             stream: None,
             written: Vec::new(),
+            failed: false,
             writing: None,
             began,
         }
@@ -95,8 +98,15 @@ impl BulkLoad {
         &self.def
     }
 
-    /// Adds rows. NOT NULL is checked here, keys at [`Self::finish`].
+    /// Adds rows. NOT NULL is checked here, keys at [`Self::finish`]. After an error the
+    /// load cannot be finished.
     pub fn push(&mut self, rows: RecordBatch) -> Result<()> {
+        let taken = self.take(rows);
+        self.failed |= taken.is_err();
+        taken
+    }
+
+    fn take(&mut self, rows: RecordBatch) -> Result<()> {
         check_rows(&self.def, &rows)?;
         if self.def.partition.is_none() && self.def.sort_columns().is_empty() {
             return self.stream(rows);
@@ -122,6 +132,9 @@ impl BulkLoad {
 
     /// Commits all rows at once, or none with an error.
     pub fn finish(mut self) -> Result<Commit> {
+        if self.failed {
+            return Err(Error::Invalid("rows of the load were refused or lost".into()));
+        }
         let buckets: Vec<Bucket> = self.buffers.keys().copied().collect();
         for bucket in buckets {
             self.write_out(bucket)?;

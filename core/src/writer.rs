@@ -121,11 +121,21 @@ impl Writer {
             files: Mutex::new(()),
             threads: Mutex::new(vec![timer]),
         });
+        if let Err(error) = writer.start(background) {
+            // Gives the lock back.
+            let _ = writer.close();
+            return Err(error);
+        }
+        Ok(writer)
+    }
+
+    /// Clears up, and starts the maintenance thread.
+    fn start(self: &Arc<Self>, background: bool) -> Result<()> {
         // Log files that nothing needs any more: short openings would leave one each.
-        writer.collect()?;
+        self.collect()?;
         if background {
-            let weak = Arc::downgrade(&writer);
-            let pressure = Arc::clone(&writer.pressure);
+            let weak = Arc::downgrade(self);
+            let pressure = Arc::clone(&self.pressure);
             let maintenance = spawn("sheaf-maintain", move || {
                 while let Ok(table) = pressure.next_flush(IDLE) {
                     let Some(writer) = weak.upgrade() else { break };
@@ -135,9 +145,9 @@ impl Writer {
                     }
                 }
             })?;
-            writer.threads.lock().push(maintenance);
+            self.threads.lock().push(maintenance);
         }
-        Ok(writer)
+        Ok(())
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

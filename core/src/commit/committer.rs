@@ -20,6 +20,10 @@ use crate::{Error, Result};
 /// A group is written at the latest when it holds this many bytes.
 const GROUP_BYTES: usize = 8 << 20;
 
+/// Commands after which a leader goes, so that the group's own commits do not wait for
+/// others that keep failing.
+const GROUP_COMMANDS: usize = 1024;
+
 /// A log file is followed by the next when it holds this many bytes.
 const LOG_FILE_BYTES: u64 = 64 << 20;
 
@@ -94,9 +98,8 @@ impl Committer {
     pub(super) fn serve(&mut self, next: &mut dyn FnMut() -> Option<Command>) -> bool {
         let mut group: Vec<Waiting> = Vec::new();
         let mut durability = Durability::None;
-        while self.log.group_bytes() <= GROUP_BYTES
-            && let Some(command) = next()
-        {
+        for _ in 0..GROUP_COMMANDS {
+            let Some(command) = next() else { break };
             match command {
                 Command::Write(prepared, reply) => {
                     let wanted = prepared.durability;
@@ -117,6 +120,9 @@ impl Committer {
                         return false;
                     }
                 }
+            }
+            if self.log.group_bytes() > GROUP_BYTES {
+                break;
             }
         }
         self.finish_group(&mut group, durability);

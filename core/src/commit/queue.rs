@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -35,8 +35,8 @@ struct Queue {
     waiting: VecDeque<(Command, Arc<Caller>)>,
     led: bool,
     closed: bool,
-    /// When the log must be synced; unset when it is.
-    sync_at: Option<Instant>,
+    /// How long until the log must be synced; unset when it is.
+    sync_in: Option<Duration>,
 }
 
 /// A thread whose command is in the queue.
@@ -94,8 +94,9 @@ impl CommitQueue {
             queue.waiting.push_back((command(reply), Arc::clone(&caller)));
             !std::mem::replace(&mut queue.led, true)
         };
+        let answered = || answer.lock().is_some();
         if leads {
-            self.lead();
+            self.lead(&answered);
         }
         loop {
             if let Some(answer) = answer.lock().take() {
@@ -103,7 +104,7 @@ impl CommitQueue {
             }
             // The lead goes to those alone who have no answer yet.
             if caller.lead.swap(false, Ordering::Acquire) {
-                self.lead();
+                self.lead(&answered);
             } else {
                 std::thread::park();
             }
@@ -114,26 +115,27 @@ impl CommitQueue {
     pub(crate) fn sync_when_due(&self) {
         let mut queue = self.queue.lock();
         while !queue.closed {
-            match queue.sync_at {
-                None => self.timer.wait(&mut queue),
-                Some(at) if at > Instant::now() => {
-                    self.timer.wait_until(&mut queue, at);
-                }
-                Some(_) => {
-                    drop(queue);
-                    // What goes wrong stops the store, and the next writer is told.
-                    let _ = self.call(Command::Sync);
-                    queue = self.queue.lock();
-                }
+            let Some(time) = queue.sync_in else {
+                self.timer.wait(&mut queue);
+                continue;
+            };
+            // A sync meanwhile, and a write after it, begin the wait anew.
+            if self.timer.wait_for(&mut queue, time).timed_out() && queue.sync_in.is_some() {
+                drop(queue);
+                // What goes wrong stops the store, and the next writer is told.
+                let _ = self.call(Command::Sync);
+                queue = self.queue.lock();
             }
         }
     }
 
-    /// Serves what is in the queue as one group, and hands the lead on.
-    fn lead(&self) {
+    /// Serves what is in the queue, until the leader's own command is `answered`, and
+    /// hands the lead on.
+    fn lead(&self, answered: &dyn Fn() -> bool) {
         let mut committer = self.committer.lock();
+        let mut next = || if answered() { None } else { self.next() };
         let served = catch_unwind(AssertUnwindSafe(|| {
-            committer.as_mut().is_some_and(|it| it.serve(&mut || self.next()))
+            committer.as_mut().is_some_and(|it| it.serve(&mut next))
         }));
         if let (Err(_), Some(committer)) = (&served, committer.as_mut()) {
             committer.stop("a commit panicked".to_owned());
@@ -146,9 +148,8 @@ impl CommitQueue {
         drop(committer);
 
         let mut queue = self.queue.lock();
-        let sync_at = sync_in.map(|time| Instant::now() + time);
-        let set = sync_at.is_some() && queue.sync_at.is_none();
-        queue.sync_at = sync_at;
+        let set = sync_in.is_some() && queue.sync_in.is_none();
+        queue.sync_in = sync_in;
         if !open {
             queue.closed = true;
             queue.waiting.clear();

@@ -93,15 +93,15 @@ impl LogWriter {
 
     /// Hands the group to the operating system.
     pub(crate) fn write_group(&mut self) -> Result<()> {
-        let path = &self.info.path;
-        self.file
-            .write_all(&self.group)
-            .map_err(|source| Error::Io { path: path.clone(), source })?;
-        self.offset += self.group.len() as u64;
-        self.info.bytes = self.offset;
+        let written = self.file.write_all(&self.group);
+        let bytes = self.group.len() as u64;
+        // Also after a failure: nothing writes it again, and nobody waits for it.
         self.group.clear();
         // One huge group should not hold its memory for ever.
         self.group.shrink_to(1 << 20);
+        written.map_err(|source| Error::Io { path: self.info.path.clone(), source })?;
+        self.offset += bytes;
+        self.info.bytes = self.offset;
         Ok(())
     }
 

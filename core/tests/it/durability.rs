@@ -24,6 +24,7 @@ fn acknowledged_rows_survive_a_power_cut() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the timer goes by the time of the machine")]
 fn an_interval_ends_without_another_commit() {
     let vfs = MemoryVfs::new();
     let options = Options {

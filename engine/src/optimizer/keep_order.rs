@@ -36,7 +36,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, stream};
 
 /// Batches that a partition may be ahead.
-const BATCHES_AHEAD: usize = 16;
+const BATCHES_AHEAD: usize = 4;
 
 /// See the module's documentation.
 #[derive(Debug)]

@@ -81,10 +81,7 @@ fn write_payload(
     batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
     out: &mut envelope::Writer<Box<dyn Write + Send>>,
 ) -> Result<SegmentStatistics> {
-    let failed = |error: VortexError| {
-        source::carried(&error)
-            .unwrap_or_else(|| Error::Invalid(format!("a Vortex segment was not written: {error}")))
-    };
+    let failed = |error: VortexError| source::encode_error(&error);
     let mut statistics = StatisticsBuilder::new(&storage.logical);
     let dtype = session().arrow().from_arrow_schema(&storage.stored).map_err(failed)?;
     let mut writer = session().write_options().blocking(shared()).writer(out, dtype);
@@ -101,4 +98,42 @@ fn write_payload(
     }
     writer.finish().map_err(failed)?;
     statistics.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::*;
+    use crate::envelope::{FileIdentity, FileKind};
+
+    /// Takes so many bytes and no more.
+    struct Disk(usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_of_the_disk() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..100_000).map(|n| n * n)));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let identity = FileIdentity { file_id: 7, ..FileIdentity::default() };
+        let disk: Box<dyn Write + Send> = Box::new(Disk(64 << 10));
+        let out = envelope::Writer::new(disk, FileKind::Segment, identity).unwrap();
+        let batches = &mut std::iter::once(Ok(batch.clone()));
+        let error = VortexFormat.write(&batch.schema(), batches, out).unwrap_err();
+        let Error::Io { source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    }
 }

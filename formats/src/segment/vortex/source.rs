@@ -78,15 +78,37 @@ pub(super) fn decode_error(file: &str, error: &VortexError) -> Error {
     carried(error).unwrap_or_else(|| Error::Corrupt {
         file: file.to_owned(),
         offset: envelope::PAYLOAD_OFFSET,
-        what: format!("the payload does not decode: {error}"),
+        what: format!("the payload does not decode: {}", first_line(error)),
     })
 }
 
-/// The error inside `error` if it was one of this crate, or one of the system.
-pub(super) fn carried(error: &VortexError) -> Option<Error> {
+/// What went wrong while a file was written: an error of this crate, or of the disk.
+pub(super) fn encode_error(error: &VortexError) -> Error {
+    carried(error).unwrap_or_else(|| match innermost(error) {
+        VortexError::Io(io, _) => Error::Io {
+            file: "a new segment".to_owned(),
+            source: std::io::Error::new(io.kind(), io.to_string()),
+        },
+        _ => Error::Invalid(format!("a segment was not encoded: {}", first_line(error))),
+    })
+}
+
+/// The message alone: Vortex adds a backtrace when there is one.
+fn first_line(error: &VortexError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+fn innermost(error: &VortexError) -> &VortexError {
     match error {
-        VortexError::Context(_, inner) => carried(inner),
-        VortexError::Shared(inner) => carried(inner),
+        VortexError::Context(_, inner) => innermost(inner),
+        VortexError::Shared(inner) => innermost(inner),
+        other => other,
+    }
+}
+
+/// The error inside `error` if it was one of this crate.
+fn carried(error: &VortexError) -> Option<Error> {
+    match innermost(error) {
         VortexError::Io(io, _) => {
             let inner = io.get_ref()?.downcast_ref::<Error>()?;
             // Errors cannot be cloned; these are the ones a read can give.
