@@ -274,7 +274,7 @@ impl Stream {
         let (writer, def) = (Arc::clone(writer), Arc::clone(def));
         let thread = spawn(move || {
             let mut stretches = stretches(receiver, def.arrow_schema());
-            match stream_segment(writer.context(), &def, Bucket::All, &mut stretches) {
+            match stream_segment(writer.context(), &def, &mut stretches) {
                 Ok(meta) => (vec![meta], Ok(())),
                 Err(error) => (Vec::new(), Err(error)),
             }

@@ -109,7 +109,6 @@ impl Writer {
         let commits = Arc::new(CommitQueue::new(committer));
         let timer = Arc::clone(&commits);
         let timer = spawn("sheaf-sync", move || timer.sync_when_due())?;
-        let background = options.background;
         let writer = Arc::new(Self {
             shared,
             context,
@@ -121,7 +120,7 @@ impl Writer {
             files: Mutex::new(()),
             threads: Mutex::new(vec![timer]),
         });
-        if let Err(error) = writer.start(background) {
+        if let Err(error) = writer.start() {
             // Gives the lock back.
             let _ = writer.close();
             return Err(error);
@@ -130,10 +129,10 @@ impl Writer {
     }
 
     /// Clears up, and starts the maintenance thread.
-    fn start(self: &Arc<Self>, background: bool) -> Result<()> {
+    fn start(self: &Arc<Self>) -> Result<()> {
         // Log files that nothing needs any more: short openings would leave one each.
         self.collect()?;
-        if background {
+        if self.options.background {
             let weak = Arc::downgrade(self);
             let pressure = Arc::clone(&self.pressure);
             let maintenance = spawn("sheaf-maintain", move || {

@@ -67,18 +67,17 @@ pub(crate) struct SegmentInput {
     pub level: u32,
 }
 
-/// Writes rows of a table without a key in the order in which they come, with numbers
-/// that the commit fills in; durable as with [`write_segment`].
+/// Writes rows of a table without key or buckets in the order in which they come, with
+/// numbers that the commit fills in; durable as with [`write_segment`].
 pub(crate) fn stream_segment(
     context: &WriteContext,
     def: &TableDef,
-    bucket: Bucket,
     batches: &mut dyn Iterator<Item = sheaf_formats::Result<RecordBatch>>,
 ) -> Result<SegmentMeta> {
     let identity = context.identity();
     let rowids = RowIds { min: 0, max: 0, sequential: true };
     let mut meta =
-        SegmentMeta { rowids: Some(rowids), level: 1, ..new_meta(def, identity, bucket) };
+        SegmentMeta { rowids: Some(rowids), level: 1, ..new_meta(def, identity, Bucket::All) };
     let schema = physical_schema(def, def.version, false, meta.rowids);
     let mut batches = batches
         .map(|rows| Ok(RecordBatch::try_new(Arc::clone(&schema), rows?.columns().to_vec())?));
