@@ -14,16 +14,15 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::{NewTable, TableDef};
 use crate::commit::{BulkCommit, Command, check_rows};
 use crate::lookup;
 use crate::partition::{Bucket, split};
-use crate::rows::batch_bytes;
+use crate::row::batch_bytes;
 use crate::segment::{
     Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, order, reorder, stream_segment,
-    write_segment,
+    key_hash, write_segment,
 };
 use crate::state::{Pin, State};
 use crate::store::Writer;
@@ -239,8 +238,8 @@ impl BulkLoad {
                 segments[..i].iter().filter(|s| s.meta.bucket == segment.meta.bucket).collect();
             // Entries come in hash order, so equal keys are in one run of equal hashes.
             let mut run: (u64, HashSet<Bytes>) = Default::default();
-            for (key, _) in segment.keys()?.entries()? {
-                let hash = xxh3_64(&key);
+            for (key, _) in segment.all_keys()? {
+                let hash = key_hash(&key);
                 if run.0 != hash {
                     run = (hash, HashSet::new());
                 }
@@ -248,7 +247,7 @@ impl BulkLoad {
                     return Err(duplicate(&key));
                 }
                 for other in &earlier {
-                    if !other.keys()?.find(&key)?.is_empty() {
+                    if !other.find_key(&key, hash)?.is_empty() {
                         return Err(duplicate(&key));
                     }
                 }

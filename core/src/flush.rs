@@ -6,12 +6,11 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::UInt64Type;
-use bytes::Bytes;
 
 use crate::Result;
 use crate::catalog::TableDef;
 use crate::commit::{MovedRows, NewSegment};
-use crate::memtable::{KeyedMemtable, Memtable, RowVersion};
+use crate::memtable::{Entries, KeyedMemtable, Memtable};
 use crate::partition::{Bucket, split_indices};
 use crate::segment::{
     Rowids, SegmentInput, Seqs, Target, WriteContext, adapt, order, reorder, write_segment,
@@ -107,35 +106,34 @@ fn write_keyed(
     segment_rows: usize,
     segments: &mut Vec<NewSegment>,
 ) -> Result<()> {
-    let versions: Vec<Arc<RowVersion>> = memtable
-        .all()
-        .filter(|(_, version)| version.ended() > horizon)
-        .map(|(_, version): (Bytes, _)| version)
-        .collect();
+    let kept = Entries::of(memtable.list(), |version| version.ended() > horizon);
     let target = Target::new(Arc::clone(def), Columns::Visible);
     // One stretch of keys at a time bounds the memory that decoding takes.
-    for stretch in versions.chunks(segment_rows) {
-        let rows = memtable.codec().decode(stretch.iter().map(|v| v.row.as_ref()))?;
+    for start in (0..kept.len()).step_by(segment_rows) {
+        let stretch = kept.select(start..kept.len().min(start + segment_rows));
+        let keys: Vec<&[u8]> = stretch.iter().map(|v| v.key()).collect();
+        let packed: Vec<&[u8]> = stretch.iter().map(|v| v.packed()).collect();
+        let rows = memtable.layout().decode_all(&keys, &packed)?;
         let rows = adapt(&target, memtable.def().version, &rows)?;
         for (bucket, indices) in split_indices(def, &rows) {
-            let (rows, versions): (RecordBatch, Vec<Arc<RowVersion>>) = match indices {
-                Some(indices) => (
-                    take_record_batch(&rows, &UInt32Array::from(indices.clone()))?,
-                    indices.iter().map(|i| Arc::clone(&stretch[*i as usize])).collect(),
-                ),
-                None => (rows.clone(), stretch.to_vec()),
+            let (rows, versions) = match indices {
+                Some(indices) => {
+                    let versions = stretch.select(indices.iter().map(|i| *i as usize));
+                    (take_record_batch(&rows, &UInt32Array::from(indices))?, versions)
+                }
+                None => (rows.clone(), stretch.select(0..stretch.len())),
             };
             let (rows, versions) = match order(def, &rows)? {
-                Some(order) => (
-                    reorder(&rows, &order)?,
-                    order.values().iter().map(|i| Arc::clone(&versions[*i as usize])).collect(),
-                ),
+                Some(order) => {
+                    let versions = versions.select(order.values().iter().map(|i| *i as usize));
+                    (reorder(&rows, &order)?, versions)
+                }
                 None => (rows, versions),
             };
             let input = SegmentInput {
                 bucket,
                 rows,
-                seqs: Seqs::PerRow(versions.iter().map(|v| v.seq).collect()),
+                seqs: Seqs::PerRow(versions.iter().map(|v| v.seq()).collect()),
                 rowids: Rowids::None,
                 level: 0,
             };

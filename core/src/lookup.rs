@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use crate::keys::KeyCodec;
-use crate::memtable::{LIVE, Memtable, RowVersion};
-use crate::segment::SegmentHandle;
+use crate::memtable::{KeyedMemtable, LIVE, Memtable, OwnedEntry};
+use crate::row::KeyCodec;
+use crate::segment::{SegmentHandle, key_hash};
 use crate::state::TableState;
 use crate::{Error, Result};
 
 /// Where a row version is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Place {
-    Memtable { version: Arc<RowVersion>, memtable: Memtable },
+    Memtable { entry: OwnedEntry, memtable: Arc<KeyedMemtable> },
     Segment { segment: Arc<SegmentHandle>, ordinal: u32 },
 }
 
@@ -21,14 +19,14 @@ impl Place {
     /// Ends the row at `seq`.
     pub(crate) fn end(&self, seq: u64) {
         match self {
-            Self::Memtable { version, .. } => version.end(seq),
+            Self::Memtable { entry, .. } => entry.get().end(seq),
             Self::Segment { segment, ordinal } => segment.deletes.end(*ordinal, seq),
         }
     }
 }
 
 /// What is known of a key.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Found {
     /// The version that is visible, if any.
     pub place: Option<Place>,
@@ -43,29 +41,30 @@ pub(crate) struct Found {
 ///
 /// With `since`, [`Found::changed`] tells whether the key changed after it. Without,
 /// it is not looked up where that would mean reading a segment.
-pub(crate) fn find(table: &TableState, key: &Bytes, seq: u64, since: Option<u64>) -> Result<Found> {
+pub(crate) fn find(table: &TableState, key: &[u8], seq: u64, since: Option<u64>) -> Result<Found> {
     let mut found = Found::default();
     for memtable in table.memtables() {
         let Memtable::Keyed(keyed) = memtable else { continue };
         for version in keyed.versions(key, seq) {
             let ended = version.ended();
-            found.changed = found.changed.max(version.seq);
+            found.changed = found.changed.max(version.seq());
             if ended > seq {
                 if ended != LIVE {
                     found.changed = found.changed.max(ended);
                 }
-                let place = Place::Memtable { version, memtable: memtable.clone() };
-                found.place = Some(place);
+                let entry = keyed.keep(version);
+                found.place = Some(Place::Memtable { entry, memtable: Arc::clone(keyed) });
                 return Ok(found);
             }
             found.changed = found.changed.max(ended);
         }
     }
+    let hash = key_hash(key);
     for segment in &table.segments {
         if segment.meta.min_seq > seq {
             continue;
         }
-        for ordinal in segment.keys()?.find(key)? {
+        for ordinal in segment.find_key(key, hash)? {
             let (min, max) = (segment.meta.min_seq, segment.meta.max_seq);
             let written = if max > seq || since.is_some_and(|since| min <= since && since < max) {
                 segment.seqs(&[u64::from(ordinal)])?[0]
@@ -97,7 +96,7 @@ pub(crate) fn check_absent(
         return Ok(());
     }
     for segment in new {
-        for (key, _) in segment.keys()?.entries()? {
+        for (key, _) in segment.all_keys()? {
             if find(table, &key, LIVE - 1, None)?.place.is_some() {
                 return Err(Error::DuplicateKey {
                     table: table.def.name.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -95,12 +95,26 @@ pub struct TableSnapshot {
     snapshot: Snapshot,
     table: Arc<TableState>,
     target: Target,
-    parts: Arc<[Part]>,
+    parts: OnceLock<Arc<[Part]>>,
 }
 
 impl TableSnapshot {
     fn new(snapshot: Snapshot, table: Arc<TableState>, columns: Columns) -> Self {
         let target = Target::new(Arc::clone(&table.def), columns);
+        Self { snapshot, table, target, parts: OnceLock::new() }
+    }
+
+    /// What the snapshot sees of the running state.
+    pub(crate) fn state(&self) -> &TableState {
+        &self.table
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn list_parts(&self) -> Arc<[Part]> {
+        let Self { snapshot, table, target, .. } = self;
         let part = |source| Part { source, seq: snapshot.seq(), target: target.clone() };
         let seq = snapshot.seq();
         let segments = table
@@ -112,8 +126,7 @@ impl TableSnapshot {
             .memtables()
             .filter(|m| !m.is_empty() && m.seq_range().0 <= seq)
             .map(|m| part(PartSource::Memtable(m.clone())));
-        let parts = segments.chain(memtables).collect();
-        Self { snapshot, table, target, parts }
+        segments.chain(memtables).collect()
     }
 
     /// The table's definition.
@@ -138,7 +151,7 @@ impl TableSnapshot {
 
     /// The disjoint parts whose union is the table: segments, then memtables.
     pub fn parts(&self) -> &[Part] {
-        &self.parts
+        self.parts.get_or_init(|| self.list_parts())
     }
 
     /// Point lookup by primary key: `keys` has the key's columns in key order, each
@@ -154,10 +167,10 @@ impl TableSnapshot {
         let keys = self.table.def.key_codec()?.of_columns(keys.columns())?;
         let mut batches = Vec::new();
         let mut by_segment: HashMap<u128, (Arc<SegmentHandle>, Vec<u64>)> = HashMap::new();
-        for i in 0..keys.len() {
-            match find(&self.table, &keys.get(i), self.snapshot.seq(), None)?.place {
-                Some(Place::Memtable { version, memtable: Memtable::Keyed(memtable) }) => {
-                    let row = memtable.codec().decode([version.row.as_ref()])?;
+        for key in keys.iter() {
+            match find(&self.table, key, self.snapshot.seq(), None)?.place {
+                Some(Place::Memtable { entry, memtable }) => {
+                    let row = memtable.layout().decode_all(&[key], &[entry.get().packed()])?;
                     batches.push(adapt(&self.target, memtable.def().version, &row)?);
                 }
                 Some(Place::Segment { segment, ordinal }) => {
@@ -165,7 +178,7 @@ impl TableSnapshot {
                         by_segment.entry(segment.meta.id).or_insert_with(|| (segment, Vec::new()));
                     entry.1.push(u64::from(ordinal));
                 }
-                _ => {}
+                None => {}
             }
         }
         for (segment, mut ordinals) in by_segment.into_values() {

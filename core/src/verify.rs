@@ -8,7 +8,7 @@ use sheaf_formats::segment::collect;
 
 use crate::inspect::VerifyReport;
 use crate::log::{self, LogPosition};
-use crate::segment::{SegmentHandle, Target, adapt};
+use crate::segment::{SegmentHandle, key_hash, Target, adapt};
 use crate::snapshot::{Columns, Snapshot};
 use crate::state::TableState;
 use crate::vfs::Vfs;
@@ -92,6 +92,7 @@ fn check_segment(
     }
     if table.def.is_keyed() {
         check_key_index(table, segment, &batches)?;
+        check_row_file(table, segment, &batches)?;
     }
     Ok(())
 }
@@ -108,11 +109,42 @@ fn check_key_index(
     for batch in batches {
         let rows = adapt(&target, segment.meta.version, batch)?;
         for key in codec.of_rows(&rows)?.iter() {
-            if !segment.keys()?.find(key)?.contains(&ordinal) {
+            if !segment.find_key(key, key_hash(key))?.contains(&ordinal) {
                 let key = codec.describe(&table.def, key);
                 return Err(corrupt(
                     segment,
                     format!("row {ordinal} is not in its key index: {key}"),
+                ));
+            }
+            ordinal += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Rows beside the columns say what the columns say.
+fn check_row_file(
+    table: &TableState,
+    segment: &Arc<SegmentHandle>,
+    batches: &[RecordBatch],
+) -> Result<()> {
+    let Some(rows) = segment.rows()? else { return Ok(()) };
+    if segment.meta.version != table.def.version {
+        // The columns of then may be gone; their keys were checked.
+        return Ok(());
+    }
+    let target = Target::new(Arc::clone(&table.def), Columns::Visible);
+    let layout = table.def.row_layout()?;
+    let mut ordinal = 0;
+    for batch in batches {
+        let columns = adapt(&target, segment.meta.version, batch)?;
+        let (keys, packed) = layout.encode(&columns)?;
+        for (key, packed) in keys.iter().zip(packed.iter()) {
+            let (row, key_len) = rows.row(ordinal)?;
+            if row.split_at(key_len) != (key, packed) {
+                return Err(corrupt(
+                    segment,
+                    format!("row {ordinal} differs between columns and row file"),
                 ));
             }
             ordinal += 1;
@@ -126,7 +158,7 @@ fn check_live_keys(table: &TableState, seq: u64) -> Result<()> {
     let mut live = HashSet::new();
     for segment in &table.segments {
         let ended = segment.deletes.at(seq);
-        for (key, ordinal) in segment.keys()?.entries()? {
+        for (key, ordinal) in segment.all_keys()? {
             if ended.as_ref().is_some_and(|e| e.contains(ordinal)) {
                 continue;
             }

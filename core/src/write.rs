@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, UInt64Array};
 
 use crate::catalog::TableDef;
+use crate::row::RowBuilder;
 
 /// What to do when an inserted row's key is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,18 @@ pub enum Write {
         /// What to do about existing keys.
         on_conflict: OnConflict,
     },
+    /// New rows of a keyed table, given one by one.
+    Put {
+        /// The rows.
+        rows: RowBuilder,
+        /// What to do about existing keys.
+        on_conflict: OnConflict,
+    },
+    /// Deletes by key, given one by one. Keys that are not there are not an error.
+    Delete {
+        /// The keys.
+        keys: RowBuilder,
+    },
     /// Deletes by key: the columns are the primary key's, in key order. Keys that
     /// are not there are not an error.
     DeleteKeys {
@@ -68,6 +81,8 @@ impl Write {
             Self::Insert { table, .. }
             | Self::DeleteKeys { table, .. }
             | Self::DeleteRows { table, .. } => table,
+            Self::Put { rows, .. } => &rows.table,
+            Self::Delete { keys } => &keys.table,
         }
     }
 }

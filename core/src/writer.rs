@@ -216,7 +216,7 @@ impl Writer {
                 let work = Work {
                     rows_in: memtable.rows(),
                     rows_out: segments.iter().map(|s| s.meta.rows).sum(),
-                    bytes_out: segments.iter().map(|s| s.meta.bytes + s.meta.key_bytes).sum(),
+                    bytes_out: segments.iter().map(|s| s.meta.bytes + s.meta.key_bytes + s.meta.row_bytes).sum(),
                 };
                 let flush = FlushCommit { table, memtable: Some(memtable.clone()), segments };
                 self.call(|reply| Command::Flushed(flush, reply))?;
@@ -234,7 +234,7 @@ impl Writer {
         let changed = current
             .segments
             .iter()
-            .any(|s| s.deletes.entries_until(seq) != s.deletes_file().map_or(0, |d| d.rows));
+            .any(|s| s.deletes.count_at(seq) != s.deletes_file().map_or(0, |d| d.rows));
         if changed || current.flushed_seq < seq {
             let flush = FlushCommit { table, memtable: None, segments: Vec::new() };
             self.call(|reply| Command::Flushed(flush, reply))?;
@@ -260,7 +260,7 @@ impl Writer {
             let work = Work {
                 rows_in,
                 rows_out: output.map_or(0, |m| m.rows),
-                bytes_out: output.map_or(0, |m| m.bytes + m.key_bytes),
+                bytes_out: output.map_or(0, |m| m.bytes + m.key_bytes + m.row_bytes),
             };
             done = self.call(|reply| Command::Compacted(merged, reply))?;
             Ok(work)

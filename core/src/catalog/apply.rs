@@ -10,7 +10,7 @@ use super::{
     Catalog, CatalogChange, ColumnDef, ColumnId, NewColumn, NewTable, PartitionSpecId, SchemaDef,
     SchemaId, TableDef, TableId, ViewDef, ViewId,
 };
-use crate::keys;
+use crate::row;
 use crate::partition::PartitionSpec;
 use crate::{Error, Result};
 
@@ -166,7 +166,7 @@ impl Catalog {
         let cluster_by = ids_of(&table.cluster_by, find)?;
         for id in primary_key.iter().chain(&cluster_by) {
             let column = &columns[id.0 as usize - 1];
-            keys::check_type(&column.name, &column.data_type)?;
+            row::check_type(&column.name, &column.data_type)?;
         }
         let partition = match &table.partition {
             Some((name, width)) => {
@@ -192,6 +192,7 @@ impl Catalog {
             partition,
             cluster_by,
             encoding: table.encoding,
+            row_store: table.row_store,
             options: table.options.clone(),
             derived: Default::default(),
         };
@@ -322,7 +323,7 @@ fn check_time(column: &ColumnDef) -> Result<()> {
 fn check_storable(def: &TableDef) -> Result<()> {
     sheaf_formats::segment::format(def.encoding).check_schema(def.arrow_schema())?;
     if def.is_keyed() {
-        crate::rows::check_schema(def.arrow_schema())?;
+        row::check_schema(def.arrow_schema())?;
     }
     Ok(())
 }

@@ -41,6 +41,8 @@ pub struct NewTable {
     pub cluster_by: Vec<String>,
     /// Encoding of the segments.
     pub encoding: Encoding,
+    /// Whether a keyed table keeps whole rows beside its columns, for point reads.
+    pub row_store: bool,
     /// Options for the engine.
     pub options: BTreeMap<String, String>,
 }

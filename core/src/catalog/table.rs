@@ -10,9 +10,8 @@ use sheaf_formats::segment::Encoding;
 use super::arrow_codec;
 use super::ids::{ColumnId, SchemaId, TableId};
 use crate::Result;
-use crate::keys::KeyCodec;
 use crate::partition::PartitionSpec;
-use crate::rows::RowCodec;
+use crate::row::{KeyCodec, RowCodec, RowLayout, Value, one_value};
 
 /// A column. Dropped columns stay, because older files and log records hold them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,6 +63,10 @@ pub struct TableDef {
     pub cluster_by: Vec<ColumnId>,
     /// Encoding of the segments.
     pub encoding: Encoding,
+    /// Whether a keyed table keeps whole rows beside the columns of its segments, for
+    /// point reads and ranges of keys.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub row_store: bool,
     /// Options given at creation that the engine interprets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
@@ -79,6 +82,14 @@ pub(crate) struct Derived {
     arrow: OnceLock<SchemaRef>,
     key_codec: OnceLock<Arc<KeyCodec>>,
     row_codec: OnceLock<Arc<RowCodec>>,
+    row_layout: OnceLock<Arc<RowLayout>>,
+}
+
+impl ColumnDef {
+    /// What rows from before the column say.
+    pub(crate) fn missing_value(&self) -> Result<Value<'static>> {
+        self.missing.as_ref().map_or(Ok(Value::Null), |value| one_value(&value.0))
+    }
 }
 
 impl TableDef {
@@ -114,12 +125,30 @@ impl TableDef {
 
     /// Encodes the keys of this table.
     pub(crate) fn key_codec(&self) -> Result<Arc<KeyCodec>> {
-        once(&self.derived.key_codec, || KeyCodec::new(self))
+        once(&self.derived.key_codec, || KeyCodec::new(self.arrow_schema(), self.key_indices()))
     }
 
     /// Encodes rows of [`Self::arrow_schema`].
     pub(crate) fn row_codec(&self) -> Result<Arc<RowCodec>> {
         once(&self.derived.row_codec, || RowCodec::new(Arc::clone(self.arrow_schema())))
+    }
+
+    /// Encodes rows of a keyed table, [`Self::arrow_schema`].
+    pub(crate) fn row_layout(&self) -> Result<Arc<RowLayout>> {
+        once(&self.derived.row_layout, || {
+            RowLayout::new(Arc::clone(self.arrow_schema()), self.key_codec()?)
+        })
+    }
+
+    /// Encodes rows of a keyed table as they were at `version`.
+    pub(crate) fn row_layout_at(&self, version: u32) -> Result<Arc<RowLayout>> {
+        if version == self.version {
+            return self.row_layout();
+        }
+        let schema = self.arrow_schema_at(version);
+        let position = |id: &ColumnId| self.columns_at(version).position(|c| c.id == *id);
+        let key = KeyCodec::new(&schema, self.primary_key.iter().filter_map(position).collect())?;
+        Ok(Arc::new(RowLayout::new(schema, Arc::new(key))?))
     }
 
     /// The column with this identity.

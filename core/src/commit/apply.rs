@@ -11,9 +11,9 @@ use super::prepare::{AppendWire, Prepared, PreparedOp};
 use crate::catalog::{TableDef, TableId};
 use crate::log::{Change, Payload, Record, decode_batch};
 use crate::lookup::{Place, find};
-use crate::memtable::{LIVE, Memtable};
+use crate::memtable::{KeyedMemtable, LIVE, Memtable};
 use crate::partition::split;
-use crate::rows::RowCodec;
+use crate::row::{RowBytes, RowCodec};
 use crate::segment::{Target, adapt};
 use crate::snapshot::Columns;
 use crate::state::{State, TableState};
@@ -52,14 +52,47 @@ pub(super) fn write(
 
 /// What validation found out for one operation.
 enum Plan {
-    /// Per row: the version it ends, and whether the row is written at all.
+    /// Per row: what it ends, and whether the row is written at all.
     Put {
-        ends: Vec<Option<Place>>,
+        ends: Vec<End>,
         kept: Option<Vec<usize>>,
     },
-    Ends(Vec<Option<Place>>),
+    Delete(Vec<End>),
     Append,
     DeleteRows,
+}
+
+/// What a put or a deletion of a key ends.
+enum End {
+    Nothing,
+    /// A row from before the commit.
+    Row(Place),
+    /// What an earlier operation of the same commit may have put.
+    Own,
+}
+
+impl End {
+    fn of(place: Option<Place>, earlier: Option<bool>) -> Self {
+        match (earlier, place) {
+            (Some(_), _) => Self::Own,
+            (None, Some(place)) => Self::Row(place),
+            (None, None) => Self::Nothing,
+        }
+    }
+
+    /// Ends it at `seq`; true when that was a row from before the commit.
+    fn end(&self, table: &TableState, key: &[u8], seq: u64) -> bool {
+        match self {
+            Self::Nothing => {}
+            Self::Row(place) => place.end(seq),
+            Self::Own => {
+                if let Memtable::Keyed(memtable) = &table.active {
+                    end_own(memtable, key, seq);
+                }
+            }
+        }
+        matches!(self, Self::Row(_))
+    }
 }
 
 /// Keys that earlier operations of the same batch put or deleted.
@@ -101,8 +134,7 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                         overlay.insert((def.id, key), true);
                     }
                     kept.push(i);
-                    // A version that this batch already ended is not ended twice.
-                    ends.push(if before.is_some() { None } else { found.place });
+                    ends.push(End::of(found.place, before));
                 }
                 Plan::Put { ends, kept: skipped.then_some(kept) }
             }
@@ -118,9 +150,9 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                         Some(overlay) => overlay.insert((def.id, key), false),
                         None => None,
                     };
-                    ends.push(if before.is_some() { None } else { found.place });
+                    ends.push(End::of(found.place, before));
                 }
-                Plan::Ends(ends)
+                Plan::Delete(ends)
             }
             PreparedOp::Append { .. } => Plan::Append,
             PreparedOp::DeleteRows { table: def, rowids } => {
@@ -144,38 +176,28 @@ fn perform(
     commit: &mut Commit,
 ) -> Result<Vec<Payload>> {
     Ok(match (op, plan) {
-        (PreparedOp::Put { table: def, keys, rows, .. }, Plan::Put { ends, kept }) => {
-            let (keys, rows) = match kept {
+        (PreparedOp::Put { table: def, keys, packed, .. }, Plan::Put { ends, kept }) => {
+            let (keys, packed) = match kept {
                 Some(kept) => {
                     commit.skipped += (keys.len() - kept.len()) as u64;
-                    (keys.select(&kept), rows.select(&kept))
+                    (keys.select(&kept), packed.select(&kept))
                 }
-                None => (keys, rows),
+                None => (keys, packed),
             };
             let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&def)) };
-            for (i, end) in ends.into_iter().enumerate() {
-                let key = keys.get(i);
-                match end {
-                    Some(place) => {
-                        place.end(seq);
-                        commit.replaced += 1;
-                    }
-                    // An earlier operation of this batch may have put the key.
-                    None => end_own(memtable, &key, seq),
+            for ((key, packed), end) in keys.iter().zip(packed.iter()).zip(ends) {
+                if end.end(table, key, seq) {
+                    commit.replaced += 1;
                 }
-                memtable.insert(key, rows.get(i), seq);
+                memtable.insert(key, packed, seq);
                 commit.inserted += 1;
             }
-            if rows.len() == 0 { Vec::new() } else { vec![Payload::Put(rows)] }
+            if keys.len() == 0 { Vec::new() } else { vec![Payload::Put { keys, packed }] }
         }
-        (PreparedOp::DeleteKeys { keys, .. }, Plan::Ends(ends)) => {
-            for (i, end) in ends.into_iter().enumerate() {
-                if let Some(place) = end {
-                    place.end(seq);
+        (PreparedOp::DeleteKeys { keys, .. }, Plan::Delete(ends)) => {
+            for (key, end) in keys.iter().zip(ends) {
+                if end.end(table, key, seq) {
                     commit.deleted += 1;
-                }
-                if let Memtable::Keyed(memtable) = &table.active {
-                    end_own(memtable, &keys.get(i), seq);
                 }
             }
             vec![Payload::DeleteKeys(keys)]
@@ -204,9 +226,9 @@ fn perform(
 }
 
 /// Ends a version that the commit `seq` itself wrote.
-fn end_own(memtable: &crate::memtable::KeyedMemtable, key: &Bytes, seq: u64) {
+fn end_own(memtable: &KeyedMemtable, key: &[u8], seq: u64) {
     if let Some(version) = memtable.versions(key, seq).next()
-        && version.seq == seq
+        && version.seq() == seq
     {
         version.end(seq);
     }
@@ -288,29 +310,27 @@ pub(crate) fn replay(state: &State, record: &Record) -> Result<()> {
 fn replay_change(table: &TableState, change: &Change, seq: u64) -> Result<()> {
     let def = &table.def;
     match &change.payload {
-        Payload::Put(rows) => {
-            let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(def)) };
-            let batch = decode_rows(def, change.version, rows.iter())?;
-            let keys = def.key_codec()?.of_rows(&batch)?;
-            let rows = memtable.codec().encode(&batch)?;
-            for i in 0..keys.len() {
-                let key = keys.get(i);
-                if let Some(place) = find(table, &key, seq - 1, None)?.place {
-                    place.end(seq);
-                }
-                end_own(memtable, &key, seq);
-                memtable.insert(key, rows.get(i), seq);
+        Payload::Put { keys, packed } => {
+            let layout = def.row_layout_at(change.version)?;
+            if change.version == def.version {
+                return replay_put(table, keys, packed, seq);
             }
+            let (keys, packed): (Vec<&[u8]>, Vec<&[u8]>) =
+                (keys.iter().collect(), packed.iter().collect());
+            let rows = layout.decode_all(&keys, &packed)?;
+            let target = Target::new(Arc::clone(def), Columns::Visible);
+            let rows = adapt(&target, change.version, &rows)?;
+            let (keys, packed) = def.row_layout()?.encode(&rows)?;
+            replay_put(table, &keys, &packed, seq)?;
+        }
+        Payload::PutSortable(rows) => {
+            let batch = decode_rows(def, change.version, rows.iter())?;
+            let (keys, packed) = def.row_layout()?.encode(&batch)?;
+            replay_put(table, &keys, &packed, seq)?;
         }
         Payload::DeleteKeys(keys) => {
-            for i in 0..keys.len() {
-                let key = keys.get(i);
-                if let Some(place) = find(table, &key, seq - 1, None)?.place {
-                    place.end(seq);
-                }
-                if let Memtable::Keyed(memtable) = &table.active {
-                    end_own(memtable, &key, seq);
-                }
+            for key in keys.iter() {
+                replay_end(table, key, seq)?;
             }
         }
         Payload::AppendRows { first_rowid, rows } => {
@@ -325,6 +345,26 @@ fn replay_change(table: &TableState, change: &Change, seq: u64) -> Result<()> {
         Payload::DeleteRows(rowids) => {
             end_rows(table, rowids, seq)?;
         }
+    }
+    Ok(())
+}
+
+fn replay_put(table: &TableState, keys: &RowBytes, packed: &RowBytes, seq: u64) -> Result<()> {
+    let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&table.def)) };
+    for (key, packed) in keys.iter().zip(packed.iter()) {
+        replay_end(table, key, seq)?;
+        memtable.insert(key, packed, seq);
+    }
+    Ok(())
+}
+
+/// Ends what a put or a deletion of `key` at `seq` ended.
+fn replay_end(table: &TableState, key: &[u8], seq: u64) -> Result<()> {
+    if let Some(place) = find(table, key, seq - 1, None)?.place {
+        place.end(seq);
+    }
+    if let Memtable::Keyed(memtable) = &table.active {
+        end_own(memtable, key, seq);
     }
     Ok(())
 }

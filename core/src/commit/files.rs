@@ -12,7 +12,7 @@ use super::committer::Committer;
 use crate::catalog::{NewTable, TableDef, TableId};
 use crate::lookup;
 use crate::manifest::EditOp;
-use crate::memtable::{LIVE, Memtable, RowVersion};
+use crate::memtable::{Entries, LIVE, Memtable};
 use crate::segment::{DeleteVectorRef, SegmentHandle, SegmentMeta};
 use crate::state::{State, TableState};
 use crate::write::Commit;
@@ -26,7 +26,7 @@ pub(crate) struct NewSegment {
 
 /// Where the rows of a flushed segment came from, by ordinal.
 pub(crate) enum MovedRows {
-    Keyed(Vec<Arc<RowVersion>>),
+    Keyed(Entries),
     Append(Vec<u64>),
 }
 
@@ -83,19 +83,14 @@ impl Committer {
             let handle = self.handle(&table.def, new.meta)?;
             match (&new.rows, &flush.memtable) {
                 (MovedRows::Keyed(versions), _) => {
-                    for (ordinal, version) in versions.iter().enumerate() {
-                        if version.ended() != LIVE {
-                            handle.deletes.end(ordinal as u32, version.ended());
-                        }
-                    }
+                    let ended = versions.iter().enumerate().map(|(at, v)| (at as u32, v.ended()));
+                    handle.deletes.end_all(ended.filter(|(_, seq)| *seq != LIVE));
                 }
                 (MovedRows::Append(rowids), Some(Memtable::Append(memtable))) => {
                     let ended: HashMap<u64, u64> = memtable.deletions().into_iter().collect();
-                    for (ordinal, rowid) in rowids.iter().enumerate() {
-                        if let Some(seq) = ended.get(rowid) {
-                            handle.deletes.end(ordinal as u32, *seq);
-                        }
-                    }
+                    handle.deletes.end_all(rowids.iter().enumerate().filter_map(|(at, rowid)| {
+                        ended.get(rowid).map(|seq| (at as u32, *seq))
+                    }));
                 }
                 (MovedRows::Append(_), _) => {}
             }
@@ -199,14 +194,18 @@ impl Committer {
         let mut added = None;
         if let Some(meta) = compaction.output {
             let handle = self.handle(&table.def, meta)?;
+            let mut ended: Vec<(u32, u64)> = Vec::new();
             for (input, moved) in compaction.inputs.iter().zip(&compaction.moved) {
-                for (ordinal, seq) in input.deletes.entries_after(compaction.horizon) {
-                    let to = moved[ordinal as usize];
-                    if to != u32::MAX {
-                        handle.deletes.end(to, seq);
-                    }
-                }
+                ended.extend(
+                    input
+                        .deletes
+                        .entries_after(compaction.horizon)
+                        .into_iter()
+                        .map(|(ordinal, seq)| (moved[ordinal as usize], seq))
+                        .filter(|(to, _)| *to != u32::MAX),
+                );
             }
+            handle.deletes.end_all(ended);
             ops.push(EditOp::AddSegments {
                 table: compaction.table,
                 segments: vec![handle.meta.clone()],
@@ -249,7 +248,7 @@ impl Committer {
         let version = self.manifest.state().version + 1;
         let mut ops = Vec::new();
         for segment in &table.segments {
-            let rows = segment.deletes.entries_until(seq);
+            let rows = segment.deletes.count_at(seq);
             if rows == segment.deletes_file().map_or(0, |d| d.rows) {
                 continue;
             }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::catalog::TableDef;
 use crate::log::encode_batch;
 use crate::partition::{Bucket, split};
-use crate::rows::RowBytes;
+use crate::row::RowBytes;
 use crate::views::compacted;
 use crate::write::{Durability, OnConflict, Write, WriteBatch};
 use crate::{Error, Result};
@@ -32,7 +32,7 @@ pub(crate) struct Prepared {
 /// One encoded change.
 #[derive(Debug)]
 pub(crate) enum PreparedOp {
-    Put { table: Arc<TableDef>, keys: RowBytes, rows: RowBytes, on_conflict: OnConflict },
+    Put { table: Arc<TableDef>, keys: RowBytes, packed: RowBytes, on_conflict: OnConflict },
     DeleteKeys { table: Arc<TableDef>, keys: RowBytes },
     Append { table: Arc<TableDef>, parts: Vec<AppendPart> },
     DeleteRows { table: Arc<TableDef>, rowids: Vec<u64> },
@@ -71,7 +71,7 @@ pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared
     for write in batch.writes {
         let op = prepare_write(write)?;
         bytes += match &op {
-            PreparedOp::Put { keys, rows, .. } => keys.bytes_len() + rows.bytes_len(),
+            PreparedOp::Put { keys, packed, .. } => keys.bytes_len() + packed.bytes_len(),
             PreparedOp::DeleteKeys { keys, .. } => keys.bytes_len(),
             PreparedOp::Append { parts, .. } => parts.iter().map(AppendPart::bytes).sum(),
             PreparedOp::DeleteRows { rowids, .. } => rowids.len() * 8,
@@ -91,10 +91,25 @@ fn prepare_write(write: Write) -> Result<PreparedOp> {
         Write::Insert { table, rows, on_conflict } => {
             check_rows(&table, &rows)?;
             if table.is_keyed() {
-                prepare_put(table, &rows, on_conflict)
+                let (keys, packed) = table.row_layout()?.encode(&rows)?;
+                prepare_put(table, keys, packed, on_conflict)
             } else {
                 prepare_append(table, rows)
             }
+        }
+        Write::Put { rows, on_conflict } => {
+            let (table, keys, packed) = rows.finish();
+            if keys.len() != packed.len() {
+                return Err(Error::Invalid("a row builder that holds keys alone".into()));
+            }
+            prepare_put(table, keys, packed, on_conflict)
+        }
+        Write::Delete { keys } => {
+            let (table, keys, packed) = keys.finish();
+            if packed.len() > 0 {
+                return Err(Error::Invalid("a deletion takes keys, and rows were pushed".into()));
+            }
+            Ok(PreparedOp::DeleteKeys { table, keys })
         }
         Write::DeleteKeys { table, keys } => {
             if !table.is_keyed() {
@@ -120,49 +135,52 @@ fn prepare_write(write: Write) -> Result<PreparedOp> {
 
 fn prepare_put(
     table: Arc<TableDef>,
-    rows: &RecordBatch,
+    keys: RowBytes,
+    packed: RowBytes,
     on_conflict: OnConflict,
 ) -> Result<PreparedOp> {
-    let codec = table.key_codec()?;
-    let keys = codec.of_rows(rows)?;
-    let encoded = table.row_codec()?;
-    if rows.num_rows() > 1 {
-        // Within one batch the rules are those between batches: a second row with the
-        // same key fails, is skipped, or replaces the first.
-        let mut last: HashMap<&[u8], usize> = HashMap::with_capacity(keys.len());
-        let mut unique = true;
-        for (i, key) in keys.iter().enumerate() {
-            match on_conflict {
-                OnConflict::Skip => unique &= *last.entry(key).or_insert(i) == i,
-                OnConflict::Replace => unique &= last.insert(key, i).is_none(),
-                OnConflict::Fail => {
-                    if last.insert(key, i).is_some() {
-                        return Err(Error::DuplicateKey {
-                            table: table.name.clone(),
-                            key: codec.describe(&table, key),
-                        });
-                    }
+    if keys.len() > 1
+        && let Some(kept) = one_per_key(&table, &keys, on_conflict)?
+    {
+        let (keys, packed) = (keys.select(&kept), packed.select(&kept));
+        return Ok(PreparedOp::Put { table, keys, packed, on_conflict });
+    }
+    Ok(PreparedOp::Put { table, keys, packed, on_conflict })
+}
+
+/// Within one batch the rules are those between batches: a second row with the same key
+/// fails, is skipped, or replaces the first. `None` when no key comes twice.
+fn one_per_key(
+    table: &TableDef,
+    keys: &RowBytes,
+    on_conflict: OnConflict,
+) -> Result<Option<Vec<usize>>> {
+    let mut chosen: HashMap<&[u8], usize> = HashMap::with_capacity(keys.len());
+    let mut unique = true;
+    for (i, key) in keys.iter().enumerate() {
+        match on_conflict {
+            OnConflict::Skip => unique &= *chosen.entry(key).or_insert(i) == i,
+            OnConflict::Replace => unique &= chosen.insert(key, i).is_none(),
+            OnConflict::Fail => {
+                if chosen.insert(key, i).is_some() {
+                    return Err(Error::DuplicateKey {
+                        table: table.name.clone(),
+                        key: table.key_codec()?.describe(table, key),
+                    });
                 }
             }
         }
-        if !unique {
-            let mut kept: Vec<u32> = last.into_values().map(|i| i as u32).collect();
-            kept.sort_unstable();
-            let kept = arrow::array::UInt32Array::from(kept);
-            let rows = arrow::compute::take_record_batch(rows, &kept)?;
-            return Ok(PreparedOp::Put {
-                keys: codec.of_rows(&rows)?,
-                rows: encoded.encode(&rows)?,
-                table,
-                on_conflict,
-            });
-        }
     }
-    Ok(PreparedOp::Put { rows: encoded.encode(rows)?, table, keys, on_conflict })
+    if unique {
+        return Ok(None);
+    }
+    let mut kept: Vec<usize> = chosen.into_values().collect();
+    kept.sort_unstable();
+    Ok(Some(kept))
 }
 
 fn prepare_append(table: Arc<TableDef>, rows: RecordBatch) -> Result<PreparedOp> {
-    let by_rows = crate::rows::check_schema(table.arrow_schema()).is_ok();
+    let by_rows = crate::row::check_schema(table.arrow_schema()).is_ok();
     let mut parts = Vec::new();
     for (bucket, rows) in split(&table, rows)? {
         let rows = compacted(&rows)?;

@@ -6,7 +6,7 @@ use arrow::ipc::writer::StreamWriter;
 use bytes::{Buf, BufMut, Bytes};
 
 use crate::catalog::TableId;
-use crate::rows::RowBytes;
+use crate::row::RowBytes;
 use crate::{Error, Result};
 
 /// A committed transaction.
@@ -30,8 +30,11 @@ pub(crate) struct Change {
 /// Rows as they go into the log.
 #[derive(Clone, Debug)]
 pub(crate) enum Payload {
-    /// Whole rows of a keyed table, put in place of rows with the same keys.
-    Put(RowBytes),
+    /// Whole rows of a keyed table in arrow-row form, put in place of rows with the same
+    /// keys. Only older versions wrote it.
+    PutSortable(RowBytes),
+    /// Keys and packed columns of rows, put in place of rows with the same keys.
+    Put { keys: RowBytes, packed: RowBytes },
     /// Encoded keys of a keyed table.
     DeleteKeys(RowBytes),
     /// Rows of an append table, numbered from `first_rowid`; row by row.
@@ -93,9 +96,14 @@ impl Record {
 impl Payload {
     fn encode(&self, out: &mut Vec<u8>) -> u8 {
         match self {
-            Self::Put(rows) => {
+            Self::PutSortable(rows) => {
                 rows.encode(out);
                 1
+            }
+            Self::Put { keys, packed } => {
+                keys.encode(out);
+                packed.encode(out);
+                6
             }
             Self::DeleteKeys(keys) => {
                 keys.encode(out);
@@ -122,7 +130,15 @@ impl Payload {
 
     fn decode(tag: u8, mut bytes: Bytes) -> Option<Self> {
         Some(match tag {
-            1 => Self::Put(RowBytes::decode(bytes)?),
+            1 => Self::PutSortable(RowBytes::decode(bytes)?),
+            6 => {
+                let keys = RowBytes::split_off(&mut bytes)?;
+                let packed = RowBytes::decode(bytes)?;
+                if keys.len() != packed.len() {
+                    return None;
+                }
+                Self::Put { keys, packed }
+            }
             2 => Self::DeleteKeys(RowBytes::decode(bytes)?),
             3 => Self::AppendRows {
                 first_rowid: bytes.try_get_u64_le().ok()?,

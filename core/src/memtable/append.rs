@@ -16,7 +16,7 @@ use super::LIVE;
 use crate::Result;
 use crate::catalog::TableDef;
 use crate::partition::Bucket;
-use crate::rows::batch_bytes;
+use crate::row::batch_bytes;
 use crate::segment::ROWID_COLUMN;
 
 /// Batches of fewer rows are merged with their neighbours.

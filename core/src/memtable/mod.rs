@@ -8,19 +8,18 @@
 
 mod append;
 mod keyed;
+mod skip_list;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
 pub(crate) use append::{AppendMemtable, with_rowid};
-pub(crate) use keyed::{KeyedMemtable, RowVersion};
+pub(crate) use keyed::KeyedMemtable;
+pub(crate) use skip_list::{Entries, LIVE, OwnedEntry};
 
 use crate::Result;
 use crate::catalog::TableDef;
-
-/// "Not ended": larger than any sequence number.
-pub(crate) const LIVE: u64 = u64::MAX;
 
 /// A memtable of either kind.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 //! (no snapshot is older) are a plain bitmap; newer ones are a sorted tail.
 //! Ordinals never change (I4).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -25,100 +25,88 @@ pub(crate) struct DeleteVector {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Rows that ended at or before `horizon`.
-    base: RoaringBitmap,
+    /// Every row that has ended, as scans of the newest state want it.
+    ended: Arc<RoaringBitmap>,
+    /// Rows that are not in the tail ended at or before this.
     horizon: u64,
-    /// Rows that ended later: ordinal and sequence number.
-    tail: BTreeMap<u32, u64>,
-    tail_max: u64,
-    /// `base` and all of `tail`, as scans of the newest state want it.
-    newest: Option<Arc<RoaringBitmap>>,
+    /// Rows that ended later, in the order in which they did.
+    tail: Vec<(u64, u32)>,
+    /// The same by row.
+    ended_at: HashMap<u32, u64>,
 }
 
 impl DeleteVector {
-    /// The sequence number that ended the row, or [`LIVE`]. For a row in the base it
-    /// is an upper bound that no snapshot can tell from the truth.
+    /// The sequence number that ended the row, or [`LIVE`]. For a row that is not in the
+    /// tail it is an upper bound that no snapshot can tell from the truth.
     pub(crate) fn ended(&self, ordinal: u32) -> u64 {
         let state = self.state.read();
-        match state.tail.get(&ordinal) {
-            Some(seq) => *seq,
-            None if state.base.contains(ordinal) => state.horizon,
-            None => LIVE,
+        if !state.ended.contains(ordinal) {
+            return LIVE;
         }
+        state.ended_at.get(&ordinal).copied().unwrap_or(state.horizon)
     }
 
     /// Ends the row at `seq`, unless it has ended.
     pub(crate) fn end(&self, ordinal: u32, seq: u64) {
         let mut state = self.state.write();
-        if !state.base.contains(ordinal) {
-            state.tail.entry(ordinal).or_insert(seq);
-            state.tail_max = state.tail_max.max(seq);
-            state.newest = None;
+        // A scan that holds the bitmap keeps it; others share the new one.
+        if !state.ended.contains(ordinal) && Arc::make_mut(&mut state.ended).insert(ordinal) {
+            state.push(seq, ordinal);
+        }
+    }
+
+    /// Ends rows, each at its number, in any order.
+    pub(crate) fn end_all(&self, ended: impl IntoIterator<Item = (u32, u64)>) {
+        let mut ended: Vec<(u32, u64)> = ended.into_iter().collect();
+        ended.sort_unstable_by_key(|(ordinal, seq)| (*seq, *ordinal));
+        for (ordinal, seq) in ended {
+            self.end(ordinal, seq);
         }
     }
 
     /// Rows that are not visible at `seq`; `None` when all are.
     pub(crate) fn at(&self, seq: u64) -> Option<Arc<RoaringBitmap>> {
         let state = self.state.read();
-        if state.base.is_empty() && state.tail.is_empty() {
-            return None;
+        let later = &state.tail[state.tail_until(seq)..];
+        if later.is_empty() {
+            return (!state.ended.is_empty()).then(|| Arc::clone(&state.ended));
         }
-        if state.tail_max > seq {
-            let mut bitmap = state.base.clone();
-            bitmap.extend(state.tail.iter().filter(|(_, at)| **at <= seq).map(|(o, _)| *o));
-            return (!bitmap.is_empty()).then(|| Arc::new(bitmap));
+        let mut bitmap = RoaringBitmap::clone(&state.ended);
+        for (_, ordinal) in later {
+            bitmap.remove(*ordinal);
         }
-        if let Some(newest) = &state.newest {
-            return Some(Arc::clone(newest));
-        }
-        drop(state);
-        let mut state = self.state.write();
-        let mut bitmap = state.base.clone();
-        bitmap.extend(state.tail.iter().filter(|(_, at)| **at <= seq).map(|(o, _)| *o));
-        let bitmap = Arc::new(bitmap);
-        if state.tail_max <= seq {
-            state.newest = Some(Arc::clone(&bitmap));
-        }
-        Some(bitmap)
+        (!bitmap.is_empty()).then(|| Arc::new(bitmap))
     }
 
     /// Number of rows that are not visible at `seq`.
     pub(crate) fn count_at(&self, seq: u64) -> u64 {
-        self.at(seq).map_or(0, |bitmap| bitmap.len())
+        let state = self.state.read();
+        state.ended.len() - (state.tail.len() - state.tail_until(seq)) as u64
     }
 
     /// Entries newer than `horizon`: ordinal and sequence number.
     pub(crate) fn entries_after(&self, horizon: u64) -> Vec<(u32, u64)> {
         let state = self.state.read();
-        state.tail.iter().filter(|(_, at)| **at > horizon).map(|(o, at)| (*o, *at)).collect()
-    }
-
-    /// Number of entries that ended at or before `seq`, bounds included.
-    pub(crate) fn entries_until(&self, seq: u64) -> u64 {
-        let state = self.state.read();
-        state.base.len() + state.tail.values().filter(|at| **at <= seq).count() as u64
+        state.tail[state.tail_until(horizon)..].iter().map(|(at, o)| (*o, *at)).collect()
     }
 
     /// The file with every entry up to `applied_seq`; what is newer is in the log.
+    /// Entries up to `horizon` lose their numbers, here as well.
     pub(crate) fn encode(&self, identity: FileIdentity, horizon: u64, applied_seq: u64) -> Vec<u8> {
-        let state = self.state.read();
-        let horizon = horizon.max(state.horizon).min(applied_seq.max(state.horizon));
-        let mut base = state.base.clone();
-        let mut tail = Vec::new();
-        for (ordinal, at) in state.tail.iter().filter(|(_, at)| **at <= applied_seq) {
-            if *at <= horizon {
-                base.insert(*ordinal);
-            } else {
-                tail.push((*ordinal, *at));
-            }
+        let mut state = self.state.write();
+        state.forget(horizon.min(applied_seq));
+        let applied = state.tail_until(applied_seq);
+        let mut base = RoaringBitmap::clone(&state.ended);
+        for (_, ordinal) in &state.tail {
+            base.remove(*ordinal);
         }
         let mut payload = Vec::new();
-        payload.put_u64_le(horizon);
+        payload.put_u64_le(state.horizon);
         payload.put_u64_le(applied_seq);
-        payload.put_u64_le(tail.len() as u64);
-        for (ordinal, at) in tail {
-            payload.put_u32_le(ordinal);
-            payload.put_u64_le(at);
+        payload.put_u64_le(applied as u64);
+        for (at, ordinal) in &state.tail[..applied] {
+            payload.put_u32_le(*ordinal);
+            payload.put_u64_le(*at);
         }
         base.serialize_into(&mut payload).expect("writing to memory does not fail");
         encode_small(FileKind::DeleteVector, identity, &payload)
@@ -135,22 +123,52 @@ impl DeleteVector {
     }
 }
 
+impl State {
+    fn push(&mut self, seq: u64, ordinal: u32) {
+        // Commits end rows in the order of their numbers, replay may be behind a file.
+        let at = match self.tail.last() {
+            Some((last, _)) if *last > seq => self.tail_until(seq),
+            _ => self.tail.len(),
+        };
+        self.tail.insert(at, (seq, ordinal));
+        self.ended_at.insert(ordinal, seq);
+    }
+
+    /// Number of entries of the tail at or before `seq`.
+    fn tail_until(&self, seq: u64) -> usize {
+        self.tail.partition_point(|(at, _)| *at <= seq)
+    }
+
+    /// No snapshot is older than `horizon`: entries up to it need no number.
+    fn forget(&mut self, horizon: u64) {
+        if horizon <= self.horizon {
+            return;
+        }
+        self.horizon = horizon;
+        let forgotten = self.tail_until(horizon);
+        for (_, ordinal) in self.tail.drain(..forgotten) {
+            self.ended_at.remove(&ordinal);
+        }
+    }
+}
+
 fn decode_state(mut payload: Bytes, rows: u64) -> Option<State> {
     let horizon = payload.try_get_u64_le().ok()?;
     let _applied_seq = payload.try_get_u64_le().ok()?;
     let count = payload.try_get_u64_le().ok()?;
-    let mut tail = BTreeMap::new();
+    let mut tail = Vec::new();
     for _ in 0..count {
         let ordinal = payload.try_get_u32_le().ok()?;
-        tail.insert(ordinal, payload.try_get_u64_le().ok()?);
+        tail.push((payload.try_get_u64_le().ok()?, ordinal));
     }
-    let base = RoaringBitmap::deserialize_from(Cursor::new(payload)).ok()?;
-    let last = base.max().max(tail.keys().next_back().copied());
-    if last.is_some_and(|ordinal| u64::from(ordinal) >= rows) {
+    let mut ended = RoaringBitmap::deserialize_from(Cursor::new(payload)).ok()?;
+    ended.extend(tail.iter().map(|(_, ordinal)| *ordinal));
+    if ended.max().is_some_and(|ordinal| u64::from(ordinal) >= rows) {
         return None;
     }
-    let tail_max = tail.values().max().copied().unwrap_or(0);
-    Some(State { base, horizon, tail, tail_max, newest: None })
+    tail.sort_unstable();
+    let ended_at = tail.iter().map(|(at, ordinal)| (*ordinal, *at)).collect();
+    Some(State { ended: Arc::new(ended), horizon, tail, ended_at })
 }
 
 #[cfg(test)]

@@ -1,31 +1,44 @@
-//! Primary key to ordinal: a hash index with the keys beside it.
+//! Primary key to ordinal: a filter, and behind it a hash index.
 //!
 //! ```text
 //! rows u64 | directory bits u32 | fixed key length u32 (0 = lengths differ)
-//! directory  u32 x (2^bits + 1)   first entry of each hash prefix
-//! hashes     u64 x rows           sorted; xxh3 of the key
-//! ordinals   u32 x rows
-//! ends       u32 x rows           only when lengths differ
-//! keys       bytes
+//! filter     32 bytes x blocks        see [`KeyFilter`]
+//! directory  u32 x (2^bits + 1)       first entry of each hash prefix
+//! entries    (tag u32, ordinal u32) x rows, by hash (xxh3 of the key)
+//! ends       u32 x rows               with keys of different lengths
+//! keys       bytes, in the order of the entries
 //! ```
 //!
-//! A lookup reads one directory slot, about eight hashes, and on a hit one key, so
-//! a miss touches two cache lines. A key may stand in it more than once: versions
-//! of one row, of which at most one is live.
+//! A key that is not there costs one look at the filter. One that is there costs the
+//! directory slot, about eight entries, and the key itself, which tells it from another
+//! with the same tag. Where the segment has a row file, the keys are there and not
+//! here. A key may stand in it more than once: versions of one row, of which at most
+//! one is live.
 
 use std::io::Write;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sheaf_formats::envelope::{self, FileKind};
 use sheaf_formats::io::ReadAt;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::key_filter::KeyFilter;
+use super::row_file::RowFile;
 use crate::{Error, Result};
 
 const HEADER_LEN: u64 = 16;
 
 /// Entries per directory slot, on average.
 const SLOT_ENTRIES: u64 = 8;
+
+/// What the footer says: the form that is described above.
+const FORM: &[u8] = b"2";
+
+/// The hash that finds a key.
+pub(crate) fn key_hash(key: &[u8]) -> u64 {
+    xxh3_64(key)
+}
 
 /// An open key index.
 #[derive(Debug)]
@@ -34,13 +47,22 @@ pub(crate) struct KeyIndex {
     rows: u64,
     bits: u32,
     fixed_len: u64,
+    filter: KeyFilter,
+    directory: Bytes,
+    /// Where the entries begin.
+    entries: u64,
 }
 
 impl KeyIndex {
-    /// Writes the index of `keys`, whose i-th key is that of ordinal i.
-    pub(crate) fn write<W: Write>(keys: &[&[u8]], out: &mut W) -> std::io::Result<()> {
+    /// Writes the index of `keys`, whose i-th key is that of ordinal i. Without
+    /// `with_keys` a row file has them.
+    pub(crate) fn write<W: Write>(
+        keys: &[&[u8]],
+        with_keys: bool,
+        out: &mut envelope::Writer<W>,
+    ) -> std::io::Result<()> {
         let mut entries: Vec<(u64, u32)> =
-            keys.iter().enumerate().map(|(i, key)| (xxh3_64(key), i as u32)).collect();
+            keys.iter().enumerate().map(|(i, key)| (key_hash(key), i as u32)).collect();
         entries.sort_unstable();
         let fixed_len = match keys.first() {
             Some(first) if keys.iter().all(|k| k.len() == first.len()) => first.len() as u32,
@@ -50,6 +72,7 @@ impl KeyIndex {
         out.write_all(&(keys.len() as u64).to_le_bytes())?;
         out.write_all(&bits.to_le_bytes())?;
         out.write_all(&fixed_len.to_le_bytes())?;
+        out.write_all(&KeyFilter::build(entries.iter().map(|(hash, _)| *hash)))?;
         let mut next = 0;
         for slot in 0..=(1_u64 << bits) {
             while next < entries.len() && slot_of(entries[next].0, bits) < slot {
@@ -57,11 +80,12 @@ impl KeyIndex {
             }
             out.write_all(&(next as u32).to_le_bytes())?;
         }
-        for (hash, _) in &entries {
-            out.write_all(&hash.to_le_bytes())?;
-        }
-        for (_, ordinal) in &entries {
+        for (hash, ordinal) in &entries {
+            out.write_all(&tag_of(*hash, bits).to_le_bytes())?;
             out.write_all(&ordinal.to_le_bytes())?;
+        }
+        if !with_keys {
+            return Ok(());
         }
         if fixed_len == 0 {
             let mut end = 0_usize;
@@ -78,57 +102,87 @@ impl KeyIndex {
         Ok(())
     }
 
+    /// The bytes that follow what [`Self::write`] writes.
+    pub(crate) fn footer() -> &'static [u8] {
+        FORM
+    }
+
     /// Opens the index of the segment `id` with `rows` rows.
     pub(crate) fn open(file: Arc<dyn ReadAt>, id: u128, rows: u64) -> Result<Self> {
         let file = envelope::Reader::open(file, FileKind::KeyIndex, Some(id))?;
+        match file.footer().as_ref() {
+            FORM => Self::open_payload(file, rows),
+            [] => Self::open_payload(super::key_index_v1::rewritten(&file, rows)?, rows),
+            _ => Err(Error::Incompatible(format!(
+                "{} has a form that this version does not know",
+                file.name()
+            ))),
+        }
+    }
+
+    fn open_payload(file: envelope::Reader, rows: u64) -> Result<Self> {
         let corrupt =
             |what: &str| Error::Corrupt { file: file.name().to_owned(), what: what.into() };
         let header = file.read(0, HEADER_LEN as usize)?;
-        let word = |at: usize| header[at..at + 4].try_into().map(u32::from_le_bytes);
-        let stored = header[..8].try_into().map(u64::from_le_bytes);
-        let (Ok(stored), Ok(bits), Ok(fixed_len)) = (stored, word(8), word(12)) else {
-            return Err(corrupt("its header is cut"));
-        };
-        if stored != rows || bits != directory_bits(rows) {
+        let (bits, fixed_len) = (u32_at(&header, 8), u32_at(&header, 12));
+        if header[..8] != rows.to_le_bytes() || bits != directory_bits(rows) {
             return Err(corrupt("it belongs to a segment of another size"));
         }
-        Ok(Self { file: file.clone(), rows, bits, fixed_len: u64::from(fixed_len) })
+        let filter_len = KeyFilter::len(rows);
+        let filter = KeyFilter::new(file.read(HEADER_LEN, filter_len)?);
+        let directory_at = HEADER_LEN + filter_len as u64;
+        let directory = file.read(directory_at, ((1 << bits) + 1) * 4)?;
+        let entries = directory_at + directory.len() as u64;
+        Ok(Self { rows, bits, fixed_len: fixed_len.into(), filter, directory, entries, file })
     }
 
-    /// Ordinals of the rows with this key.
-    pub(crate) fn find(&self, key: &[u8]) -> Result<Vec<u32>> {
+    /// False when no row has a key with this hash.
+    pub(crate) fn may_hold(&self, hash: u64) -> bool {
+        self.filter.may_hold(hash)
+    }
+
+    /// Ordinals of the rows with this key, whose hash is `hash`.
+    pub(crate) fn find(&self, key: &[u8], hash: u64, rows: Option<&RowFile>) -> Result<Vec<u32>> {
         let mut found = Vec::new();
-        if self.rows == 0 {
+        if self.rows == 0 || !self.may_hold(hash) {
             return Ok(found);
         }
-        let hash = xxh3_64(key);
-        let slot = slot_of(hash, self.bits);
-        let bounds = self.file.read(HEADER_LEN + slot * 4, 8)?;
-        let (from, to) = (u64::from(u32_at(&bounds, 0)), u64::from(u32_at(&bounds, 4)));
-        if from >= to || to > self.rows {
+        let slot = slot_of(hash, self.bits) as usize * 4;
+        let (from, to) = (u32_at(&self.directory, slot), u32_at(&self.directory, slot + 4));
+        if from >= to || u64::from(to) > self.rows {
             return Ok(found);
         }
-        let hashes = self.file.read(self.hashes() + from * 8, ((to - from) * 8) as usize)?;
-        for (i, stored) in hashes.chunks_exact(8).enumerate() {
-            if *stored == hash.to_le_bytes() {
-                let entry = from + i as u64;
-                if self.key_is(entry, key)? {
-                    let ordinal = self.file.read(self.ordinals() + entry * 4, 4)?;
-                    found.push(u32_at(&ordinal, 0));
-                }
+        let len = (to - from) as usize * 8;
+        let entries = self.file.read(self.entries + u64::from(from) * 8, len)?;
+        let tag = tag_of(hash, self.bits);
+        for (i, entry) in entries.chunks_exact(8).enumerate() {
+            if u32_at(entry, 0) != tag {
+                continue;
+            }
+            let ordinal = u32_at(entry, 4);
+            let same = match rows {
+                Some(rows) => rows.key_is(ordinal, key)?,
+                None => self.key_is(u64::from(from) + i as u64, key)?,
+            };
+            if same {
+                found.push(ordinal);
             }
         }
         Ok(found)
     }
 
-    /// Every key with its ordinal, in hash order.
-    pub(crate) fn entries(&self) -> Result<Vec<(bytes::Bytes, u32)>> {
+    /// Every key with its ordinal, by hash.
+    pub(crate) fn keys(&self, rows: Option<&RowFile>) -> Result<Vec<(Bytes, u32)>> {
         (0..self.rows)
             .map(|entry| {
-                let (start, len) = self.key_range(entry)?;
-                let key = self.file.read(start, len)?;
-                let ordinal = self.file.read(self.ordinals() + entry * 4, 4)?;
-                Ok((key, u32_at(&ordinal, 0)))
+                let ordinal = u32_at(&self.file.read(self.entries + entry * 8 + 4, 4)?, 0);
+                Ok(match rows {
+                    Some(rows) => (rows.key(ordinal)?, ordinal),
+                    None => {
+                        let (start, len) = self.key_range(entry)?;
+                        (self.file.read(start, len)?, ordinal)
+                    }
+                })
             })
             .collect()
     }
@@ -144,7 +198,7 @@ impl KeyIndex {
     }
 
     fn key_range(&self, entry: u64) -> Result<(u64, usize)> {
-        let ends = self.ordinals() + self.rows * 4;
+        let ends = self.entries + self.rows * 8;
         if self.fixed_len > 0 {
             return Ok((ends + entry * self.fixed_len, self.fixed_len as usize));
         }
@@ -156,14 +210,6 @@ impl KeyIndex {
         };
         Ok((blob + start, end.saturating_sub(start) as usize))
     }
-
-    fn hashes(&self) -> u64 {
-        HEADER_LEN + ((1 << self.bits) + 1) * 4
-    }
-
-    fn ordinals(&self) -> u64 {
-        self.hashes() + self.rows * 8
-    }
 }
 
 fn directory_bits(rows: u64) -> u32 {
@@ -172,6 +218,11 @@ fn directory_bits(rows: u64) -> u32 {
 
 fn slot_of(hash: u64, bits: u32) -> u64 {
     hash.checked_shr(64 - bits).unwrap_or(0)
+}
+
+/// The bits of the hash that follow those of the slot.
+fn tag_of(hash: u64, bits: u32) -> u32 {
+    ((hash << bits) >> 32) as u32
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -188,8 +239,8 @@ mod tests {
     fn build(keys: &[&[u8]]) -> KeyIndex {
         let identity = FileIdentity { file_id: 7, ..FileIdentity::default() };
         let mut writer = Writer::new(Vec::new(), FileKind::KeyIndex, identity).unwrap();
-        KeyIndex::write(keys, &mut writer).unwrap();
-        let bytes = writer.finish(&[]).unwrap();
+        KeyIndex::write(keys, true, &mut writer).unwrap();
+        let bytes = writer.finish(KeyIndex::footer()).unwrap();
         KeyIndex::open(Arc::new(MemoryFile::new("k", bytes)), 7, keys.len() as u64).unwrap()
     }
 
@@ -203,17 +254,17 @@ mod tests {
                 let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
                 let index = build(&keys);
                 for (i, key) in keys.iter().enumerate() {
-                    assert_eq!(index.find(key).unwrap(), [i as u32]);
+                    assert_eq!(index.find(key, key_hash(key), None).unwrap(), [i as u32]);
                 }
-                assert!(index.find(b"absent").unwrap().is_empty());
-                assert_eq!(index.entries().unwrap().len(), len);
+                assert!(index.find(b"absent", key_hash(b"absent"), None).unwrap().is_empty());
+                assert_eq!(index.keys(None).unwrap().len(), len);
             }
         }
     }
 
     #[test]
     fn versions_of_one_key_are_all_found() {
-        let mut found = build(&[b"a", b"b", b"a"]).find(b"a").unwrap();
+        let mut found = build(&[b"a", b"b", b"a"]).find(b"a", key_hash(b"a"), None).unwrap();
         found.sort_unstable();
         assert_eq!(found, [0, 2]);
     }

@@ -49,6 +49,9 @@ pub(crate) struct SegmentMeta {
     /// Bytes of the key index; 0 where there is none.
     #[serde(default)]
     pub key_bytes: u64,
+    /// Bytes of the row file; 0 where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub row_bytes: u64,
     /// Smallest sequence number of a row.
     pub min_seq: u64,
     /// Largest; rows differ only if there is a `_seq` column.
@@ -91,6 +94,10 @@ impl SegmentMeta {
         format!("{}.pk", self.stem(table))
     }
 
+    pub(crate) fn row_file_path(&self, table: TableId) -> String {
+        format!("{}.row", self.stem(table))
+    }
+
     pub(crate) fn delete_vector_path(&self, table: TableId, version: u64) -> String {
         format!("{}.{version}.dv", self.stem(table))
     }
@@ -100,6 +107,9 @@ impl SegmentMeta {
         let mut paths = vec![self.segment_path(table)];
         if self.key_bytes > 0 {
             paths.push(self.key_index_path(table));
+        }
+        if self.row_bytes > 0 {
+            paths.push(self.row_file_path(table));
         }
         if let Some(deletes) = &self.deletes {
             paths.push(self.delete_vector_path(table, deletes.version));
@@ -111,6 +121,10 @@ impl SegmentMeta {
 /// The folder of a bucket.
 pub(crate) fn segment_dir(table: TableId, bucket: Bucket) -> String {
     format!("t/{table}/{bucket}")
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 mod ulid_text {

@@ -4,6 +4,7 @@
 //! ```text
 //! t/{table}/{bucket}/{ulid}.seg           columns c{id}, then _seq and _rowid
 //! t/{table}/{bucket}/{ulid}.pk            key -> ordinal
+//! t/{table}/{bucket}/{ulid}.row           ordinal -> whole row, where the table wants it
 //! t/{table}/{bucket}/{ulid}.{version}.dv  ordinal -> sequence number that ended it
 //! ```
 //!
@@ -12,9 +13,12 @@
 //! in [`SegmentMeta`] instead of a column.
 
 mod delete_vector;
+mod key_filter;
 mod key_index;
+mod key_index_v1;
 mod meta;
 mod read;
+mod row_file;
 mod sort;
 mod write;
 
@@ -22,18 +26,21 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::{AsArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use sheaf_formats::envelope::{self, FileKind};
 use sheaf_formats::segment::{ScanRequest, SegmentReader, collect, format};
 
 pub(crate) use delete_vector::DeleteVector;
-pub(crate) use key_index::KeyIndex;
+pub(crate) use key_index::{KeyIndex, key_hash};
 pub(crate) use meta::{DeleteVectorRef, RowIds, SegmentMeta, segment_dir};
 pub(crate) use read::{Target, adapt, scan_memtable, scan_segment, segment_statistics, take};
+pub(crate) use row_file::RowFile;
 pub(crate) use sort::{order, reorder};
 pub(crate) use write::{Rowids, SegmentInput, Seqs, WriteContext, stream_segment, write_segment};
 
 use crate::catalog::{TableDef, TableId};
+use crate::row::RowLayout;
 use crate::vfs::Vfs;
 use crate::{Error, Result};
 
@@ -56,6 +63,8 @@ pub(crate) struct SegmentHandle {
     deletes_file: Mutex<Option<DeleteVectorRef>>,
     reader: OnceLock<Arc<dyn SegmentReader>>,
     keys: OnceLock<KeyIndex>,
+    rows: OnceLock<RowFile>,
+    row_layout: OnceLock<Arc<RowLayout>>,
     rowids: OnceLock<UInt64Array>,
 }
 
@@ -86,6 +95,8 @@ impl SegmentHandle {
             deletes,
             reader: OnceLock::new(),
             keys: OnceLock::new(),
+            rows: OnceLock::new(),
+            row_layout: OnceLock::new(),
             rowids: OnceLock::new(),
         })
     }
@@ -112,7 +123,8 @@ impl SegmentHandle {
 
     /// Bytes of all its files.
     pub(crate) fn disk_bytes(&self) -> u64 {
-        self.meta.bytes + self.meta.key_bytes + self.deletes_file().map_or(0, |d| d.bytes)
+        let deletes = self.deletes_file().map_or(0, |d| d.bytes);
+        self.meta.bytes + self.meta.key_bytes + self.meta.row_bytes + deletes
     }
 
     /// Columns as they are in the file.
@@ -150,6 +162,39 @@ impl SegmentHandle {
         let file = self.vfs.open(&path).map_err(|source| Error::Io { path, source })?;
         let keys = KeyIndex::open(file, self.meta.id, self.meta.rows)?;
         Ok(self.keys.get_or_init(|| keys))
+    }
+
+    /// The row file, where there is one.
+    pub(crate) fn rows(&self) -> Result<Option<&RowFile>> {
+        if self.meta.row_bytes == 0 {
+            return Ok(None);
+        }
+        if let Some(rows) = self.rows.get() {
+            return Ok(Some(rows));
+        }
+        let path = self.meta.row_file_path(self.table);
+        let file = self.vfs.open(&path).map_err(|source| Error::Io { path, source })?;
+        let rows = RowFile::open(file, self.meta.id, self.meta.rows)?;
+        Ok(Some(self.rows.get_or_init(|| rows)))
+    }
+
+    /// How rows of the row file are laid out.
+    pub(crate) fn row_layout(&self) -> Result<Arc<RowLayout>> {
+        if let Some(layout) = self.row_layout.get() {
+            return Ok(Arc::clone(layout));
+        }
+        let layout = self.def.row_layout_at(self.meta.version)?;
+        Ok(Arc::clone(self.row_layout.get_or_init(|| layout)))
+    }
+
+    /// Every key with its ordinal, equal keys one after another.
+    pub(crate) fn all_keys(&self) -> Result<Vec<(Bytes, u32)>> {
+        self.keys()?.keys(self.rows()?)
+    }
+
+    /// Ordinals of the rows with this key, whose hash is `hash`.
+    pub(crate) fn find_key(&self, key: &[u8], hash: u64) -> Result<Vec<u32>> {
+        self.keys()?.find(key, hash, self.rows()?)
     }
 
     /// Sequence numbers of the rows at `ordinals`, which are strictly increasing.
@@ -213,6 +258,9 @@ impl SegmentHandle {
         let mut bytes = self.reader()?.verify()?;
         if self.meta.key_bytes > 0 {
             bytes += self.keys()?.verify()?;
+        }
+        if let Some(rows) = self.rows()? {
+            bytes += rows.verify()?;
         }
         if let Some(reference) = self.deletes_file() {
             let path = self.meta.delete_vector_path(self.table, reference.version);

@@ -10,7 +10,7 @@ use sheaf_formats::envelope::{FileIdentity, FileKind, Writer};
 use sheaf_formats::segment::format;
 use sheaf_formats::statistics::SegmentStatistics;
 
-use super::{KeyIndex, RowIds, SegmentMeta, physical_schema, segment_dir};
+use super::{KeyIndex, RowFile, RowIds, SegmentMeta, physical_schema, segment_dir};
 use crate::catalog::TableDef;
 use crate::clock::{Clock, Rng, new_ulid};
 use crate::partition::Bucket;
@@ -137,22 +137,46 @@ pub(crate) fn write_segment(
         let batches = &mut std::iter::once(Ok(batch));
         write_columns(context, def, identity, &schema, batches, meta)?;
         if def.is_keyed() {
-            let keys = def.key_codec()?.of_rows(&input.rows)?;
-            let keys: Vec<&[u8]> = keys.iter().collect();
-            let path = meta.key_index_path(def.id);
-            meta.key_bytes = write_file(context, &path, |file| {
-                let mut out = Writer::new(
-                    io::BufWriter::with_capacity(1 << 16, file.clone()),
-                    FileKind::KeyIndex,
-                    identity,
-                )?;
-                KeyIndex::write(&keys, &mut out).map_err(|source| io_error(&path, source))?;
-                out.finish(&[])?.flush().map_err(|source| io_error(&path, source))
-            })?;
+            write_keys(context, def, identity, &input.rows, meta)?;
         }
         Ok(())
     })?;
     Ok(meta)
+}
+
+/// Writes the key index and, where the table wants it, the row file.
+fn write_keys(
+    context: &WriteContext,
+    def: &TableDef,
+    identity: FileIdentity,
+    rows: &RecordBatch,
+    meta: &mut SegmentMeta,
+) -> Result<()> {
+    let keys = if def.row_store {
+        let (keys, packed) = def.row_layout()?.encode(rows)?;
+        let path = meta.row_file_path(def.id);
+        let in_key_order = keys.iter().is_sorted();
+        meta.row_bytes = write_file(context, &path, |file| {
+            let mut out = Writer::new(file.clone(), FileKind::RowSidecar, identity)?;
+            RowFile::write(&keys, &packed, in_key_order, &mut out)
+                .map_err(|source| io_error(&path, source))?;
+            out.finish(&[])?;
+            Ok(())
+        })?;
+        keys
+    } else {
+        def.key_codec()?.of_rows(rows)?
+    };
+    let keys: Vec<&[u8]> = keys.iter().collect();
+    let path = meta.key_index_path(def.id);
+    meta.key_bytes = write_file(context, &path, |file| {
+        let mut out = Writer::new(file.clone(), FileKind::KeyIndex, identity)?;
+        KeyIndex::write(&keys, !def.row_store, &mut out)
+            .map_err(|source| io_error(&path, source))?;
+        out.finish(KeyIndex::footer())?;
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// What is known of a segment before its first row.
@@ -165,6 +189,7 @@ fn new_meta(def: &TableDef, identity: FileIdentity, bucket: Bucket) -> SegmentMe
         rows: 0,
         bytes: 0,
         key_bytes: 0,
+        row_bytes: 0,
         min_seq: 0,
         max_seq: 0,
         seq_column: false,
@@ -194,7 +219,8 @@ fn write_files(
     if result.is_err() {
         // Outputs of a failed write are ours to remove (I5); if that fails too, the
         // next writer's collection finds them.
-        for path in [meta.segment_path(def.id), meta.key_index_path(def.id)] {
+        let id = def.id;
+        for path in [meta.segment_path(id), meta.key_index_path(id), meta.row_file_path(id)] {
             let _ = context.vfs.delete(&path);
         }
     }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use sheaf_core::catalog::NewTable;
 use sheaf_core::vfs::MemoryVfs;
 use sheaf_core::{OnConflict, Snapshot};
 
 use crate::support::{
-    assert_verified, create, delete, delete_rows, get, insert, open, pairs, put, rowids, scan,
+    assert_verified, create, delete, delete_rows, get, insert, open, pairs, put, put_rows, range,
+    row, rowids, scan,
 };
 
 #[derive(Clone, Debug)]
@@ -50,14 +52,24 @@ fn listed(model: &Model) -> Vec<(i64, String)> {
     model.iter().map(|(k, v)| (*k, v.clone())).collect()
 }
 
+/// Pairs with keys from `from` to before `to`, up and down.
+fn listed_range(model: &Model, from: i64, to: i64) -> [Vec<(i64, String)>; 2] {
+    let up: Vec<_> = model.range(from..to).map(|(k, v)| (*k, v.clone())).collect();
+    let down = up.iter().rev().cloned().collect();
+    [up, down]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_keyed_table_is_a_map_at_every_snapshot(steps in prop::collection::vec(step(), 1..60)) {
+    fn a_keyed_table_is_a_map_at_every_snapshot(
+        steps in prop::collection::vec(step(), 1..60),
+        row_store in any::<bool>(),
+    ) {
         let mut vfs = MemoryVfs::new();
         let mut store = open(&vfs, 1);
-        let t = create(&store, pairs("t", true));
+        let t = create(&store, NewTable { row_store, ..pairs("t", true) });
         let mut model = Model::new();
         let mut held: Vec<(Snapshot, Model)> = Vec::new();
         for (i, step) in steps.into_iter().enumerate() {
@@ -67,7 +79,10 @@ proptest! {
                         values.iter().map(|(k, v)| (*k, format!("v{v}-{i}"))).collect();
                     let rows: Vec<(i64, &str)> =
                         texts.iter().map(|(k, v)| (*k, v.as_str())).collect();
-                    put(&store, &t, &rows);
+                    match i % 2 {
+                        0 => put(&store, &t, &rows),
+                        _ => put_rows(&store, &t, &rows),
+                    };
                     model.extend(texts);
                 }
                 Step::Insert(k, v) => {
@@ -129,11 +144,15 @@ proptest! {
             }
             let now = store.snapshot().unwrap();
             prop_assert_eq!(scan(&now, &t), listed(&model), "after step {}", i);
+            let (from, to) = (i as i64 % 20, i as i64 % 20 + 7);
+            prop_assert_eq!(range(&now, &t, from, to), listed_range(&model, from, to));
             for (snapshot, then) in &held {
                 prop_assert_eq!(scan(snapshot, &t), listed(then), "held, after step {}", i);
                 for k in 0..24 {
                     prop_assert_eq!(get(snapshot, &t, k), then.get(&k).cloned());
+                    prop_assert_eq!(row(snapshot, &t, k), then.get(&k).cloned());
                 }
+                prop_assert_eq!(range(snapshot, &t, 3, 11), listed_range(then, 3, 11));
             }
         }
         for k in 0..24 {

@@ -1,6 +1,7 @@
 //! Small tables and readers for the tests.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringViewArray, UInt64Array};
@@ -11,8 +12,8 @@ use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable, SchemaId, TableDef
 use sheaf_core::clock::{ManualClock, SplitMix};
 use sheaf_core::vfs::MemoryVfs;
 use sheaf_core::{
-    Columns, Commit, Environment, Error, OnConflict, Options, PartScan, Snapshot, Store, Write,
-    WriteBatch,
+    Columns, Commit, Environment, Error, OnConflict, Options, PartScan, Row, RowBuilder, Snapshot,
+    Store, Value, Write, WriteBatch,
 };
 
 pub const PUBLIC: SchemaId = SchemaId(1);
@@ -31,6 +32,7 @@ pub fn pairs(name: &str, keyed: bool) -> NewTable {
         partition: None,
         cluster_by: Vec::new(),
         encoding: Default::default(),
+        row_store: false,
         options: BTreeMap::new(),
     }
 }
@@ -89,6 +91,16 @@ pub fn put(store: &Store, def: &Arc<TableDef>, pairs: &[(i64, &str)]) -> Commit 
     insert(store, def, pairs, OnConflict::Replace).unwrap()
 }
 
+/// The same, row by row.
+pub fn put_rows(store: &Store, def: &Arc<TableDef>, pairs: &[(i64, &str)]) -> Commit {
+    let mut rows = RowBuilder::new(def).unwrap();
+    for (k, v) in pairs {
+        rows.push(&[Value::from(*k), Value::from(*v)]).unwrap();
+    }
+    let write = Write::Put { rows, on_conflict: OnConflict::Replace };
+    store.commit(WriteBatch { writes: vec![write], ..WriteBatch::default() }).unwrap()
+}
+
 pub fn delete(store: &Store, def: &Arc<TableDef>, wanted: &[i64]) -> Commit {
     let write = Write::DeleteKeys { table: Arc::clone(def), keys: keys(def, wanted) };
     store.commit(WriteBatch { writes: vec![write], ..WriteBatch::default() }).unwrap()
@@ -142,6 +154,27 @@ pub fn get(snapshot: &Snapshot, def: &TableDef, key: i64) -> Option<String> {
     assert!(found.num_rows() <= 1);
     let values = found.column(1).as_string_view();
     (found.num_rows() == 1).then(|| values.value(0).to_owned())
+}
+
+/// The same by a read that makes no columns.
+pub fn row(snapshot: &Snapshot, def: &TableDef, key: i64) -> Option<String> {
+    let row = snapshot.table(def.id).unwrap().row(&[key.into()]).unwrap()?;
+    Some(pair(&row).1)
+}
+
+/// The pairs with keys from `from` to before `to`, up and down.
+pub fn range(snapshot: &Snapshot, def: &TableDef, from: i64, to: i64) -> [Vec<(i64, String)>; 2] {
+    let table = snapshot.table(def.id).unwrap();
+    let (from, to) = ([Value::from(from)], [Value::from(to)]);
+    let rows = || table.range(Bound::Included(&from), Bound::Excluded(&to)).unwrap();
+    [rows(), rows().backward()].map(|rows| rows.map(|row| pair(&row.unwrap())).collect())
+}
+
+fn pair(row: &Row) -> (i64, String) {
+    match (row.value(0).unwrap(), row.value(1).unwrap()) {
+        (Value::Int(k), Value::Text(v)) => (k as i64, v.into_owned()),
+        other => panic!("{other:?} is no pair"),
+    }
 }
 
 pub fn assert_verified(store: &Store) {

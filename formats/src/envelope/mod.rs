@@ -38,7 +38,7 @@ pub const PAYLOAD_OFFSET: u64 = 4096;
 pub const PAGE_LEN: u64 = 64 * 1024;
 
 /// Version of the envelope that this program writes, and the newest it reads.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// What a file is; stored in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,9 +1,9 @@
-//! Rows as bytes: how the log and keyed memtables hold them (`arrow-row`).
+//! Many encoded rows or keys in one allocation.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::row::{RowConverter, Rows, SortField};
-use bytes::Bytes;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::DataType;
+use arrow::row::Rows;
+use bytes::{Buf, Bytes};
 
 use crate::{Error, Result};
 
@@ -19,7 +19,7 @@ impl RowBytes {
     pub(crate) fn from_rows(rows: &Rows) -> Result<Self> {
         let total: usize = rows.lengths().sum();
         if u32::try_from(total).is_err() {
-            return Err(Error::Invalid("one batch holds more than 4 GiB of rows".into()));
+            return Err(too_large());
         }
         let mut bytes = Vec::with_capacity(total);
         let mut offsets = Vec::with_capacity(rows.num_rows() + 1);
@@ -29,6 +29,25 @@ impl RowBytes {
             offsets.push(bytes.len() as u32);
         }
         Ok(Self { bytes: bytes.into(), offsets })
+    }
+
+    /// Rows of these lengths; `fill` gets their bytes, zeroed, and their offsets.
+    pub(crate) fn build(lens: &[usize], fill: impl FnOnce(&mut [u8], &[u32])) -> Result<Self> {
+        let mut end = 0_usize;
+        let mut offsets = Vec::with_capacity(lens.len() + 1);
+        offsets.push(0);
+        for len in lens {
+            end += len;
+            offsets.push(u32::try_from(end).map_err(|_| too_large())?);
+        }
+        let mut bytes = vec![0; end];
+        fill(&mut bytes, &offsets);
+        Ok(Self { bytes: bytes.into(), offsets })
+    }
+
+    /// Rows that lie one after another: row i ends where `offsets[i + 1]` says.
+    pub(crate) fn from_parts(bytes: Bytes, offsets: Vec<u32>) -> Self {
+        Self { bytes, offsets }
     }
 
     /// Number of rows.
@@ -44,6 +63,11 @@ impl RowBytes {
     /// Row `i`, without its bytes being copied.
     pub fn get(&self, i: usize) -> Bytes {
         self.bytes.slice(self.offsets[i] as usize..self.offsets[i + 1] as usize)
+    }
+
+    /// Row `i`.
+    pub(crate) fn slice(&self, i: usize) -> &[u8] {
+        &self.bytes[self.offsets[i] as usize..self.offsets[i + 1] as usize]
     }
 
     /// All rows in order.
@@ -74,18 +98,30 @@ impl RowBytes {
     }
 
     /// Reads the wire form, which must fill `bytes`; `None` when it does not fit.
-    pub(crate) fn decode(bytes: Bytes) -> Option<Self> {
+    pub(crate) fn decode(mut bytes: Bytes) -> Option<Self> {
+        let rows = Self::split_off(&mut bytes)?;
+        bytes.is_empty().then_some(rows)
+    }
+
+    /// Takes the wire form off the front of `bytes`.
+    pub(crate) fn split_off(bytes: &mut Bytes) -> Option<Self> {
         let count = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
         let start = count.checked_mul(4)?.checked_add(4)?;
         let mut offsets = vec![0];
         for end in bytes.get(4..start)?.chunks_exact(4) {
             offsets.push(u32::from_le_bytes(end.try_into().ok()?));
         }
-        let bytes = bytes.slice(start..);
-        let sorted = offsets.windows(2).all(|w| w[0] <= w[1]);
-        let whole = offsets.last().is_some_and(|end| *end as usize == bytes.len());
-        (sorted && whole).then_some(Self { bytes, offsets })
+        let len = *offsets.last()? as usize;
+        if !offsets.is_sorted() || bytes.len() - start < len {
+            return None;
+        }
+        bytes.advance(start);
+        Some(Self { bytes: bytes.split_to(len), offsets })
     }
+}
+
+fn too_large() -> Error {
+    Error::Invalid("one batch holds more than 4 GiB of rows".into())
 }
 
 /// Bytes of the rows of a batch, without what its buffers hold beside them: a slice
@@ -104,60 +140,3 @@ pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(size).sum()
 }
 
-/// Encodes and decodes whole rows of one schema.
-#[derive(Debug)]
-pub struct RowCodec {
-    converter: RowConverter,
-    schema: SchemaRef,
-}
-
-impl RowCodec {
-    /// For rows of `schema`.
-    pub fn new(schema: SchemaRef) -> Result<Self> {
-        let fields =
-            schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
-        Ok(Self { converter: RowConverter::new(fields)?, schema })
-    }
-
-    /// Encodes every row of `rows`.
-    pub fn encode(&self, rows: &RecordBatch) -> Result<RowBytes> {
-        RowBytes::from_rows(&self.converter.convert_columns(rows.columns())?)
-    }
-
-    /// Decodes rows, in the order given.
-    pub fn decode<'a>(&self, rows: impl IntoIterator<Item = &'a [u8]>) -> Result<RecordBatch> {
-        let parser = self.converter.parser();
-        let mut count = 0;
-        let parsed = rows.into_iter().inspect(|_| count += 1).map(|bytes| parser.parse(bytes));
-        let columns = self.converter.convert_rows(parsed)?;
-        let columns = columns
-            .into_iter()
-            .zip(self.schema.fields())
-            .map(|(column, field)| restore(column, field.data_type()))
-            .collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
-    }
-}
-
-/// The row format gives dictionaries back as their values.
-fn restore(column: ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
-    if column.data_type() == data_type {
-        return Ok(column);
-    }
-    Ok(arrow::compute::cast(&column, data_type)?)
-}
-
-/// Fails when a column cannot be encoded row by row.
-pub fn check_schema(schema: &SchemaRef) -> Result<()> {
-    for field in schema.fields() {
-        if !RowConverter::supports_fields(&[SortField::new(field.data_type().clone())]) {
-            return Err(Error::Invalid(format!(
-                "column '{}' of type {} cannot be in a table with a primary key",
-                field.name(),
-                field.data_type()
-            )));
-        }
-    }
-    Ok(())
-}

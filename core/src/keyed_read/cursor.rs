@@ -1,0 +1,271 @@
+//! The rows of one part of a table, one by one in key order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use roaring::RoaringBitmap;
+
+use super::range::KeyRange;
+use crate::memtable::{KeyedMemtable, Memtable, OwnedEntry};
+use crate::row::{Row, RowBytes};
+use crate::segment::{RowFile, SegmentHandle, scan_segment};
+use crate::snapshot::{PartScan, TableSnapshot};
+use crate::{Error, Result};
+
+/// See the module's documentation. It stands on a visible row of its range, or at the
+/// end.
+pub(super) enum Cursor {
+    Memtable(MemtableCursor),
+    Rows(RowFileCursor),
+    Columns(ColumnsCursor),
+}
+
+impl Cursor {
+    /// One per part that may have rows in the range, on their first rows.
+    pub(super) fn open(
+        table: &TableSnapshot,
+        range: &KeyRange,
+        backward: bool,
+    ) -> Result<Vec<Self>> {
+        let seq = table.snapshot().seq();
+        let mut cursors = Vec::new();
+        for memtable in table.state().memtables() {
+            if let Memtable::Keyed(memtable) = memtable
+                && memtable.rows() > 0
+            {
+                let memtable = Arc::clone(memtable);
+                cursors.push(Self::Memtable(MemtableCursor::open(memtable, range, seq, backward)));
+            }
+        }
+        for segment in &table.state().segments {
+            if segment.meta.min_seq > seq {
+                continue;
+            }
+            cursors.push(match segment.rows()? {
+                Some(rows) if rows.in_key_order() => {
+                    Self::Rows(RowFileCursor::open(segment, rows, range, seq, backward)?)
+                }
+                _ => Self::Columns(ColumnsCursor::open(table, segment, range, backward)?),
+            });
+        }
+        cursors.retain(|cursor| cursor.key().is_some());
+        Ok(cursors)
+    }
+
+    /// The key it stands on.
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Memtable(cursor) => cursor.at.as_ref().map(|entry| entry.get().key()),
+            Self::Rows(cursor) => cursor.at.as_ref().map(|(row, key_len)| &row[..*key_len]),
+            Self::Columns(cursor) => cursor.key(),
+        }
+    }
+
+    /// The row it stands on.
+    pub(super) fn row(&self, table: &TableSnapshot) -> Result<Row> {
+        match self {
+            Self::Memtable(cursor) => {
+                let entry = cursor.at.as_ref().ok_or_else(ended)?;
+                Ok(table.of_entry(&cursor.memtable, entry))
+            }
+            Self::Rows(cursor) => {
+                let (bytes, key_len) = cursor.at.clone().ok_or_else(ended)?;
+                let segment = &cursor.segment;
+                let layout = segment.row_layout()?;
+                let def = Arc::clone(table.def());
+                Ok(Row::new(def, layout, segment.meta.version, bytes, key_len))
+            }
+            Self::Columns(cursor) => {
+                let at = cursor.order.last().ok_or_else(ended)?;
+                let (key, packed) = (cursor.keys.get(*at), cursor.packed.get(*at));
+                let bytes = [key.as_ref(), packed.as_ref()].concat();
+                let def = table.def();
+                let layout = def.row_layout()?;
+                Ok(Row::new(Arc::clone(def), layout, def.version, bytes.into(), key.len()))
+            }
+        }
+    }
+
+    /// Goes to the next visible row.
+    pub(super) fn advance(&mut self) -> Result<()> {
+        match self {
+            Self::Memtable(cursor) => cursor.advance(),
+            Self::Rows(cursor) => cursor.advance()?,
+            Self::Columns(cursor) => {
+                cursor.order.pop();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ended() -> Error {
+    Error::Invalid("the cursor is at its end".into())
+}
+
+pub(super) struct MemtableCursor {
+    memtable: Arc<KeyedMemtable>,
+    at: Option<OwnedEntry>,
+    seq: u64,
+    backward: bool,
+    range: KeyRange,
+}
+
+impl MemtableCursor {
+    fn open(memtable: Arc<KeyedMemtable>, range: &KeyRange, seq: u64, backward: bool) -> Self {
+        let list = memtable.list();
+        let first = if !backward {
+            list.seek(&range.start, u64::MAX)
+        } else if let Some(end) = &range.end {
+            list.seek_before(end)
+        } else {
+            list.last()
+        };
+        let at = first.map(|entry| memtable.keep(entry));
+        let mut cursor = Self { memtable, at, seq, backward, range: range.clone() };
+        cursor.settle();
+        cursor
+    }
+
+    fn advance(&mut self) {
+        let Some(at) = &mut self.at else { return };
+        let there = if self.backward { at.before_key() } else { at.advance() };
+        if !there {
+            self.at = None;
+        }
+        self.settle();
+    }
+
+    /// Goes on until the entry is visible, and to the end when it is out of the range.
+    fn settle(&mut self) {
+        while let Some(at) = &mut self.at {
+            let entry = at.get();
+            if !self.range.holds(entry.key()) {
+                self.at = None;
+                return;
+            }
+            if entry.visible_at(self.seq) {
+                return;
+            }
+            // Backward it comes to the oldest version of a key first.
+            let visible = match self.backward {
+                true => self.memtable.visible(entry.key(), self.seq),
+                false => None,
+            };
+            if visible.is_some() {
+                self.at = visible;
+                return;
+            }
+            let there = if self.backward { at.before_key() } else { at.advance() };
+            if !there {
+                self.at = None;
+            }
+        }
+    }
+}
+
+pub(super) struct RowFileCursor {
+    segment: Arc<SegmentHandle>,
+    ended: Option<Arc<RoaringBitmap>>,
+    /// Some rows are newer than the snapshot.
+    newer: bool,
+    /// Ordinals that are left.
+    left: std::ops::Range<u32>,
+    /// The row it stands on, and its key's length.
+    at: Option<(Bytes, usize)>,
+    seq: u64,
+    backward: bool,
+    range: KeyRange,
+}
+
+impl RowFileCursor {
+    fn open(
+        segment: &Arc<SegmentHandle>,
+        rows: &RowFile,
+        range: &KeyRange,
+        seq: u64,
+        backward: bool,
+    ) -> Result<Self> {
+        let from = rows.lower_bound(&range.start)?;
+        let to = match &range.end {
+            // The end is only looked for where it tells where to begin.
+            Some(end) if backward => rows.lower_bound(end)?,
+            _ => segment.meta.rows as u32,
+        };
+        let mut cursor = Self {
+            segment: Arc::clone(segment),
+            ended: segment.deletes.at(seq),
+            newer: segment.meta.max_seq > seq,
+            left: from..to,
+            at: None,
+            seq,
+            backward,
+            range: range.clone(),
+        };
+        cursor.advance()?;
+        Ok(cursor)
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.at = None;
+        loop {
+            let next = if self.backward { self.left.next_back() } else { self.left.next() };
+            let Some(ordinal) = next else { return Ok(()) };
+            if self.ended.as_ref().is_some_and(|ended| ended.contains(ordinal)) {
+                continue;
+            }
+            if self.newer && self.segment.seqs(&[u64::from(ordinal)])?[0] > self.seq {
+                continue;
+            }
+            let rows = self.segment.rows()?.ok_or_else(ended)?;
+            let (row, key_len) = rows.row(ordinal)?;
+            if self.range.holds(&row[..key_len]) {
+                self.at = Some((row, key_len));
+            } else {
+                self.left = 0..0;
+            }
+            return Ok(());
+        }
+    }
+}
+
+/// Rows that were read as columns, because the segment has no rows in key order.
+pub(super) struct ColumnsCursor {
+    keys: RowBytes,
+    packed: RowBytes,
+    /// Positions of the rows that are left, the next one last.
+    order: Vec<usize>,
+}
+
+impl ColumnsCursor {
+    fn open(
+        table: &TableSnapshot,
+        segment: &Arc<SegmentHandle>,
+        range: &KeyRange,
+        backward: bool,
+    ) -> Result<Self> {
+        let layout = table.def().row_layout()?;
+        let schema = table.target().schema.clone();
+        let scan = PartScan {
+            projection: (0..schema.fields().len()).collect(),
+            predicate: range.predicate(table.def())?,
+            ..PartScan::default()
+        };
+        let seq = table.snapshot().seq();
+        let stream = scan_segment(segment, table.target(), seq, scan)?;
+        let batches = sheaf_formats::segment::collect(stream)?;
+        let rows = arrow::compute::concat_batches(&schema, &batches)?;
+        let (keys, packed) = layout.encode(&rows)?;
+        let mut order: Vec<usize> =
+            (0..keys.len()).filter(|i| range.holds(keys.slice(*i))).collect();
+        order.sort_unstable_by(|a, b| keys.slice(*a).cmp(keys.slice(*b)));
+        if !backward {
+            order.reverse();
+        }
+        Ok(Self { keys, packed, order })
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.order.last().map(|at| self.keys.slice(*at))
+    }
+}

@@ -1,0 +1,92 @@
+//! Rows by key at a snapshot: one, several, or those of a range, without columns.
+
+mod cursor;
+mod range;
+
+use std::sync::Arc;
+
+pub use range::RowRange;
+
+use crate::lookup::{Place, find};
+use crate::memtable::{KeyedMemtable, OwnedEntry};
+use crate::row::{Row, Value};
+use crate::segment::{SegmentHandle, take};
+use crate::snapshot::TableSnapshot;
+use crate::{Error, Result};
+
+impl TableSnapshot {
+    /// The row with this key, given as a value for each of its columns, in key order.
+    pub fn row(&self, key: &[Value<'_>]) -> Result<Option<Row>> {
+        let mut bytes = Vec::with_capacity(64);
+        self.key_bytes(key, &mut bytes)?;
+        self.row_at(&bytes)
+    }
+
+    /// The rows with these keys, each in the place of its key.
+    pub fn rows<'a>(&self, keys: impl IntoIterator<Item = &'a [Value<'a>]>) -> Result<Vec<Option<Row>>> {
+        let mut bytes = Vec::with_capacity(64);
+        keys.into_iter()
+            .map(|key| {
+                bytes.clear();
+                self.key_bytes(key, &mut bytes)?;
+                self.row_at(&bytes)
+            })
+            .collect()
+    }
+
+    /// The bytes that keys with these first columns begin with.
+    fn prefix_bytes(&self, key: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
+        let def = self.def();
+        if !def.is_keyed() {
+            return Err(Error::Invalid(format!("table '{}' has no primary key", def.name)));
+        }
+        def.key_codec()?.of_values(key, out)
+    }
+
+    fn key_bytes(&self, key: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
+        let def = self.def();
+        if def.is_keyed() && key.len() != def.primary_key.len() {
+            return Err(Error::Invalid(format!(
+                "the key of table '{}' has {} columns, not {}",
+                def.name,
+                def.primary_key.len(),
+                key.len()
+            )));
+        }
+        self.prefix_bytes(key, out)
+    }
+
+    fn row_at(&self, key: &[u8]) -> Result<Option<Row>> {
+        match find(self.state(), key, self.snapshot().seq(), None)?.place {
+            Some(Place::Memtable { entry, memtable }) => Ok(Some(self.of_entry(&memtable, &entry))),
+            Some(Place::Segment { segment, ordinal }) => self.of_segment(&segment, ordinal).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn of_entry(&self, memtable: &KeyedMemtable, entry: &OwnedEntry) -> Row {
+        let entry = entry.get();
+        let (key, packed) = (entry.key(), entry.packed());
+        let mut bytes = Vec::with_capacity(key.len() + packed.len());
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(packed);
+        let layout = Arc::clone(memtable.layout());
+        let version = memtable.def().version;
+        Row::new(Arc::clone(self.def()), layout, version, bytes.into(), key.len())
+    }
+
+    fn of_segment(&self, segment: &SegmentHandle, ordinal: u32) -> Result<Row> {
+        let def = self.def();
+        if let Some(rows) = segment.rows()? {
+            let (bytes, key_len) = rows.row(ordinal)?;
+            let layout = segment.row_layout()?;
+            return Ok(Row::new(Arc::clone(def), layout, segment.meta.version, bytes, key_len));
+        }
+        let columns = take(segment, self.target(), &[u64::from(ordinal)])?;
+        let layout = def.row_layout()?;
+        let (keys, packed) = layout.encode(&columns)?;
+        let (key, packed) = (keys.get(0), packed.get(0));
+        let bytes = [key.as_ref(), packed.as_ref()].concat();
+        Ok(Row::new(Arc::clone(def), layout, def.version, bytes.into(), key.len()))
+    }
+}

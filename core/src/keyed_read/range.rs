@@ -1,0 +1,168 @@
+//! Rows of a range of keys, in key order, forward or backward.
+//!
+//! The parts of a table are disjoint at a snapshot, so their rows are merged by taking
+//! the first of the parts' next keys each time.
+
+use std::ops::Bound;
+
+use arrow::array::Scalar;
+use sheaf_formats::predicate::{CompareOp, Predicate};
+
+use super::cursor::Cursor;
+use crate::Result;
+use crate::catalog::TableDef;
+use crate::row::{Row, Value, one_element};
+use crate::snapshot::TableSnapshot;
+
+/// Keys from `start` on and before `end`, as bytes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KeyRange {
+    pub start: Vec<u8>,
+    /// `None`: to the last key.
+    pub end: Option<Vec<u8>>,
+    /// Bounds of the key's first column, the values included.
+    first_column: [Option<Value<'static>>; 2],
+}
+
+impl KeyRange {
+    pub(super) fn holds(&self, key: &[u8]) -> bool {
+        self.start.as_slice() <= key && self.end.as_deref().is_none_or(|end| key < end)
+    }
+
+    /// A filter over columns that keeps the rows of the range, and perhaps more.
+    pub(super) fn predicate(&self, def: &TableDef) -> Result<Option<Predicate>> {
+        let column = def.key_indices()[0];
+        let field = def.arrow_schema().field(column);
+        if field.data_type().is_floating() {
+            // -0.0 is the same key as 0.0, but not the same value.
+            return Ok(None);
+        }
+        let mut all = Vec::new();
+        for (bound, op) in self.first_column.iter().zip([CompareOp::GtEq, CompareOp::LtEq]) {
+            if let Some(value) = bound {
+                let value = Scalar::new(one_element(field, value)?);
+                all.push(Predicate::Compare { column, op, value });
+            }
+        }
+        Ok((!all.is_empty()).then_some(Predicate::And(all)))
+    }
+}
+
+/// The rows of a range: see [`TableSnapshot::range`].
+pub struct RowRange {
+    table: TableSnapshot,
+    range: KeyRange,
+    backward: bool,
+    /// Set up when the first row is asked for.
+    cursors: Option<Vec<Cursor>>,
+}
+
+impl std::fmt::Debug for RowRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RowRange").field("backward", &self.backward).finish_non_exhaustive()
+    }
+}
+
+impl TableSnapshot {
+    /// The rows whose keys lie between two bounds, in key order. A bound is the first
+    /// columns of a key; it stands for all keys that begin with them.
+    pub fn range(&self, from: Bound<&[Value<'_>]>, to: Bound<&[Value<'_>]>) -> Result<RowRange> {
+        let mut start = Vec::new();
+        match from {
+            Bound::Unbounded => {}
+            Bound::Included(key) => self.prefix_bytes(key, &mut start)?,
+            Bound::Excluded(key) => {
+                self.prefix_bytes(key, &mut start)?;
+                match after_prefix(start) {
+                    Some(next) => start = next,
+                    None => return Ok(RowRange::empty(self)),
+                }
+            }
+        }
+        let mut end = Vec::new();
+        let end = match to {
+            Bound::Unbounded => None,
+            Bound::Included(key) => {
+                self.prefix_bytes(key, &mut end)?;
+                after_prefix(end)
+            }
+            Bound::Excluded(key) => {
+                self.prefix_bytes(key, &mut end)?;
+                Some(end)
+            }
+        };
+        // Also when there is no bound: a table without a key has no ranges.
+        self.prefix_bytes(&[], &mut Vec::new())?;
+        let first = |bound: Bound<&[Value<'_>]>| match bound {
+            Bound::Included(key) | Bound::Excluded(key) => Some(key.first()?.clone().into_owned()),
+            Bound::Unbounded => None,
+        };
+        let range = KeyRange { start, end, first_column: [first(from), first(to)] };
+        Ok(RowRange { table: self.clone(), range, backward: false, cursors: None })
+    }
+
+    /// The rows whose keys begin with these columns, in key order.
+    pub fn prefix(&self, key: &[Value<'_>]) -> Result<RowRange> {
+        self.range(Bound::Included(key), Bound::Included(key))
+    }
+}
+
+/// The first bytes after all that begin with `prefix`; `None` when there are none.
+fn after_prefix(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
+    while let Some(last) = prefix.pop() {
+        if last < u8::MAX {
+            prefix.push(last + 1);
+            return Some(prefix);
+        }
+    }
+    None
+}
+
+impl RowRange {
+    fn empty(table: &TableSnapshot) -> Self {
+        let range = KeyRange::default();
+        Self { table: table.clone(), range, backward: false, cursors: Some(Vec::new()) }
+    }
+
+    /// The same rows from the last to the first. Call it before the first row.
+    pub fn backward(mut self) -> Self {
+        self.backward = true;
+        self
+    }
+
+    fn step(&mut self) -> Result<Option<Row>> {
+        let cursors = match &mut self.cursors {
+            Some(cursors) => cursors,
+            None => {
+                let cursors = Cursor::open(&self.table, &self.range, self.backward)?;
+                self.cursors.insert(cursors)
+            }
+        };
+        let mut first: Option<usize> = None;
+        for (i, cursor) in cursors.iter().enumerate() {
+            let Some(key) = cursor.key() else { continue };
+            let before = first.and_then(|at| cursors[at].key()).is_none_or(|other| {
+                if self.backward { key > other } else { key < other }
+            });
+            if before {
+                first = Some(i);
+            }
+        }
+        let Some(at) = first else { return Ok(None) };
+        let row = cursors[at].row(&self.table)?;
+        cursors[at].advance()?;
+        Ok(Some(row))
+    }
+}
+
+impl Iterator for RowRange {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.step();
+        if row.is_err() {
+            self.cursors = Some(Vec::new());
+        }
+        row.transpose()
+    }
+}
