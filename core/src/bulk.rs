@@ -19,10 +19,10 @@ use crate::catalog::{NewTable, TableDef};
 use crate::commit::{BulkCommit, Command, check_rows};
 use crate::lookup;
 use crate::partition::{Bucket, split};
-use crate::row::batch_bytes;
+use crate::row::{batch_bytes, key_hash};
 use crate::segment::{
     Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, order, reorder, stream_segment,
-    key_hash, write_segment,
+    write_segment,
 };
 use crate::state::{Pin, State};
 use crate::store::Writer;

@@ -10,7 +10,7 @@ use arrow::datatypes::UInt64Type;
 use crate::Result;
 use crate::catalog::TableDef;
 use crate::commit::{MovedRows, NewSegment};
-use crate::memtable::{Entries, KeyedMemtable, Memtable};
+use crate::memtable::{KeyedMemtable, Memtable};
 use crate::partition::{Bucket, split_indices};
 use crate::segment::{
     Rowids, SegmentInput, Seqs, Target, WriteContext, adapt, order, reorder, write_segment,
@@ -106,7 +106,7 @@ fn write_keyed(
     segment_rows: usize,
     segments: &mut Vec<NewSegment>,
 ) -> Result<()> {
-    let kept = Entries::of(memtable.list(), |version| version.ended() > horizon);
+    let kept = memtable.sorted(|version| version.ended() > horizon);
     let target = Target::new(Arc::clone(def), Columns::Visible);
     // One stretch of keys at a time bounds the memory that decoding takes.
     for start in (0..kept.len()).step_by(segment_rows) {

@@ -99,6 +99,23 @@ pub struct JobInfo {
     pub error: Option<String>,
 }
 
+/// A time in which writers were slowed or had to wait. Stalls close to each other are one.
+#[derive(Clone, Debug)]
+pub struct StallInfo {
+    /// `slow` or `wait`.
+    pub kind: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// Start, microseconds since the Unix epoch.
+    pub started_us: i64,
+    /// End, microseconds since the Unix epoch.
+    pub ended_us: i64,
+    /// Writes that were held up.
+    pub writes: u64,
+    /// Microseconds that they were held up for, added up.
+    pub stalled_us: u64,
+}
+
 /// What [`crate::Store::verify`] looked at and found.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyReport {

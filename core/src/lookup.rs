@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::memtable::{KeyedMemtable, LIVE, Memtable, OwnedEntry};
-use crate::row::KeyCodec;
-use crate::segment::{SegmentHandle, key_hash};
+use crate::row::{KeyCodec, key_hash};
+use crate::segment::SegmentHandle;
 use crate::state::TableState;
 use crate::{Error, Result};
 
@@ -43,9 +43,11 @@ pub(crate) struct Found {
 /// it is not looked up where that would mean reading a segment.
 pub(crate) fn find(table: &TableState, key: &[u8], seq: u64, since: Option<u64>) -> Result<Found> {
     let mut found = Found::default();
+    let hash = key_hash(key);
     for memtable in table.memtables() {
         let Memtable::Keyed(keyed) = memtable else { continue };
-        for version in keyed.versions(key, seq) {
+        // Versions before it ended when it came.
+        if let Some(version) = keyed.versions(key, hash, seq).next() {
             let ended = version.ended();
             found.changed = found.changed.max(version.seq());
             if ended > seq {
@@ -59,7 +61,6 @@ pub(crate) fn find(table: &TableState, key: &[u8], seq: u64, since: Option<u64>)
             found.changed = found.changed.max(ended);
         }
     }
-    let hash = key_hash(key);
     for segment in &table.segments {
         if segment.meta.min_seq > seq {
             continue;

@@ -1,83 +1,181 @@
-//! When to flush, and when writers must wait (I7).
+//! When to flush, and when writers are slowed or must wait (I7).
 //!
-//! The trigger is the bytes of *all* memtables, immutable ones included, and the
-//! size of the log. A flush that fails wakes waiting writers with its error.
+//! ```text
+//! bytes of all memtables, immutable ones included
+//!   0 ─────── trigger ─────────── 2 x ───────────── 4 x trigger
+//!              flush                writers slow       writers wait
+//! ```
+//!
+//! A log that is too large makes the table flush that it is kept for. A flush that
+//! fails wakes waiting writers with its error. Every stall is recorded.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::TableId;
+use crate::clock::Clock;
+use crate::inspect::StallInfo;
 use crate::{Error, Result};
 
-/// Writers wait when memtables hold this many times the flush trigger.
-const STALL_FACTOR: usize = 4;
+/// Writers are slowed from this many times the flush trigger on, and wait from
+/// [`WAIT_FACTOR`] on.
+const SLOW_FACTOR: usize = 2;
+const WAIT_FACTOR: usize = 4;
+
+/// The slowest that writers get before they wait: 25 MB/s.
+const SLOWEST_NS_PER_BYTE: u64 = 40;
+
+/// Delays add up to at least this before a writer sleeps.
+const DELAY_NS_MIN: u64 = 200_000;
 
 /// A table that lags behind is flushed when the log is larger than this.
 const LOG_BYTES_MAX: u64 = 1 << 30;
 
+/// Stalls that are remembered.
+const STALLS_KEPT: usize = 256;
+
+/// A slowdown that pauses for less than this is one slowdown.
+const PAUSE_US: i64 = 100_000;
+
 #[derive(Debug, Default)]
 struct Inner {
-    memtable_bytes: usize,
     /// Tables to flush.
     wanted: Vec<TableId>,
     failed: Option<String>,
     closing: bool,
+    stalls: VecDeque<StallInfo>,
 }
 
-/// Shared between writers, the committer and the maintenance thread.
+/// Shared between writers, the committer and the background threads.
 #[derive(Debug)]
 pub(crate) struct Pressure {
     trigger: usize,
+    clock: Arc<dyn Clock>,
+    memtable_bytes: AtomicUsize,
+    /// Nanoseconds that writers are to be slowed by and have not been yet.
+    owed_ns: AtomicU64,
     inner: Mutex<Inner>,
-    changed: Condvar,
+    /// Something is to be flushed, or the store closes.
+    flush: Condvar,
+    /// There may be room again.
+    room: Condvar,
 }
 
 impl Pressure {
     /// Flushes are wanted from `trigger` bytes of memtables on.
-    pub(crate) fn new(trigger: usize) -> Self {
-        Self { trigger: trigger.max(1), inner: Mutex::default(), changed: Condvar::new() }
+    pub(crate) fn new(trigger: usize, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            trigger: trigger.max(1),
+            clock,
+            memtable_bytes: AtomicUsize::new(0),
+            owed_ns: AtomicU64::new(0),
+            inner: Mutex::default(),
+            flush: Condvar::new(),
+            room: Condvar::new(),
+        }
     }
 
-    /// Notes the present sizes. `laggards` are the tables that the oldest log file
-    /// is kept for.
-    pub(crate) fn note(&self, tables: &[(TableId, usize)], log_bytes: u64, laggards: Vec<TableId>) {
-        let total: usize = tables.iter().map(|(_, bytes)| bytes).sum();
-        let mut inner = self.inner.lock();
-        inner.memtable_bytes = total;
+    /// Bytes that may be written before the sizes are noted again.
+    pub(crate) fn note_every(&self) -> usize {
+        (self.trigger / 64).min(1 << 20)
+    }
+
+    /// Notes the present sizes. `active` are the bytes of each table's memtables, without
+    /// those that are being flushed; `laggards` the tables that the oldest log file is
+    /// kept for.
+    pub(crate) fn note(
+        &self,
+        total: usize,
+        active: &[(TableId, usize)],
+        log_bytes: u64,
+        laggards: Vec<TableId>,
+    ) {
+        let before = self.memtable_bytes.swap(total, Ordering::AcqRel);
         let mut wanted = if log_bytes > LOG_BYTES_MAX { laggards } else { Vec::new() };
-        if total > self.trigger
-            && let Some((largest, _)) = tables.iter().max_by_key(|(_, bytes)| *bytes)
+        let unflushed: usize = active.iter().map(|(_, bytes)| bytes).sum();
+        if unflushed > self.trigger
+            && let Some((largest, _)) = active.iter().max_by_key(|(_, bytes)| *bytes)
         {
             wanted.push(*largest);
         }
-        for table in wanted {
-            if !inner.wanted.contains(&table) {
-                inner.wanted.push(table);
+        if !wanted.is_empty() {
+            let mut inner = self.inner.lock();
+            for table in wanted {
+                if !inner.wanted.contains(&table) {
+                    inner.wanted.push(table);
+                    self.flush.notify_one();
+                }
             }
         }
-        self.changed.notify_all();
+        if total < before {
+            self.room.notify_all();
+        }
     }
 
-    /// Blocks a writer while memtables are far beyond the trigger.
-    pub(crate) fn wait_for_room(&self) -> Result<()> {
+    /// Slows a writer of `bytes` while memtables are beyond the trigger, and blocks it
+    /// while they are far beyond.
+    pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
+        let total = self.memtable_bytes.load(Ordering::Acquire);
+        if total <= self.trigger * SLOW_FACTOR {
+            return Ok(());
+        }
+        if total <= self.trigger * WAIT_FACTOR {
+            self.slow_down(total, bytes);
+            return Ok(());
+        }
         let mut inner = self.inner.lock();
-        while inner.memtable_bytes > self.trigger * STALL_FACTOR {
+        let started_us = self.clock.now_us();
+        while self.memtable_bytes.load(Ordering::Acquire) > self.trigger * WAIT_FACTOR {
             if let Some(why) = &inner.failed {
                 return Err(Error::Stopped(why.clone()));
             }
             if inner.closing {
                 return Err(Error::Stopped("the database is closing".into()));
             }
-            self.changed.wait(&mut inner);
+            self.room.wait(&mut inner);
         }
+        let waited_us = (self.clock.now_us() - started_us).max(0) as u64;
+        inner.record("wait", started_us, waited_us);
         Ok(())
+    }
+
+    fn slow_down(&self, total: usize, bytes: usize) {
+        let slow_at = self.trigger * SLOW_FACTOR;
+        let range = self.trigger * (WAIT_FACTOR - SLOW_FACTOR);
+        let share = (total - slow_at) as f64 / range as f64;
+        let delay = (bytes as f64 * share * SLOWEST_NS_PER_BYTE as f64) as u64;
+        let owed = self.owed_ns.fetch_add(delay, Ordering::Relaxed) + delay;
+        if owed < DELAY_NS_MIN {
+            return;
+        }
+        self.owed_ns.fetch_sub(owed, Ordering::Relaxed);
+        let mut inner = self.inner.lock();
+        let started_us = self.clock.now_us();
+        if !inner.closing {
+            self.room.wait_for(&mut inner, Duration::from_nanos(owed));
+        }
+        let slowed_us = (self.clock.now_us() - started_us).max(0) as u64;
+        inner.record("slow", started_us, slowed_us);
+    }
+
+    /// Notes that a flush failed, to be tried again, and wakes everyone with its error.
+    pub(crate) fn flush_failed(&self, table: TableId, why: &str) {
+        let mut inner = self.inner.lock();
+        if !inner.wanted.contains(&table) {
+            inner.wanted.push(table);
+        }
+        drop(inner);
+        self.fail(why);
     }
 
     /// Wakes everyone with an error.
     pub(crate) fn fail(&self, why: &str) {
         self.inner.lock().failed = Some(why.to_owned());
-        self.changed.notify_all();
+        self.room.notify_all();
     }
 
     /// A flush has worked again.
@@ -88,18 +186,50 @@ impl Pressure {
     /// Wakes everyone for good.
     pub(crate) fn close(&self) {
         self.inner.lock().closing = true;
-        self.changed.notify_all();
+        self.flush.notify_all();
+        self.room.notify_all();
     }
 
     /// Waits for a table to flush, at most `timeout`. `Err(())` means closing.
     pub(crate) fn next_flush(&self, timeout: Duration) -> std::result::Result<Option<TableId>, ()> {
         let mut inner = self.inner.lock();
-        if inner.wanted.is_empty() && !inner.closing {
-            self.changed.wait_for(&mut inner, timeout);
+        // What failed is tried again, but not at once.
+        if !inner.closing && (inner.wanted.is_empty() || inner.failed.is_some()) {
+            self.flush.wait_for(&mut inner, timeout);
         }
         if inner.closing {
             return Err(());
         }
         Ok(if inner.wanted.is_empty() { None } else { Some(inner.wanted.remove(0)) })
+    }
+
+    /// What writers had to endure, the newest first.
+    pub(crate) fn stalls(&self) -> Vec<StallInfo> {
+        self.inner.lock().stalls.iter().rev().cloned().collect()
+    }
+}
+
+impl Inner {
+    fn record(&mut self, kind: &'static str, started_us: i64, stalled_us: u64) {
+        if let Some(last) = self.stalls.back_mut()
+            && last.kind == kind
+            && started_us - last.ended_us < PAUSE_US
+        {
+            last.writes += 1;
+            last.stalled_us += stalled_us;
+            last.ended_us = started_us + stalled_us as i64;
+            return;
+        }
+        if self.stalls.len() == STALLS_KEPT {
+            self.stalls.pop_front();
+        }
+        self.stalls.push_back(StallInfo {
+            kind,
+            reason: "memtables grow faster than they are flushed",
+            started_us,
+            ended_us: started_us + stalled_us as i64,
+            writes: 1,
+            stalled_us,
+        });
     }
 }

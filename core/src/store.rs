@@ -8,7 +8,7 @@ use crate::bulk::BulkLoad;
 use crate::catalog::{CatalogChange, NewTable, TableId};
 use crate::clock::{Clock, Rng, SplitMix, SystemClock};
 use crate::commit::{Command, prepare};
-use crate::inspect::{JobInfo, MemtableInfo, SegmentInfo, TableInfo, VerifyReport};
+use crate::inspect::{JobInfo, MemtableInfo, SegmentInfo, StallInfo, TableInfo, VerifyReport};
 use crate::reader::Follower;
 use crate::snapshot::Snapshot;
 use crate::state::{Shared, State};
@@ -131,8 +131,8 @@ impl Store {
     /// Commits `batch`; returns when it is as durable as asked.
     pub fn commit(&self, batch: WriteBatch) -> Result<Commit> {
         let writer = self.writer()?;
-        writer.wait_for_room()?;
         let prepared = prepare(batch, writer.durability())?;
+        writer.wait_for_room(prepared.bytes)?;
         writer.call(|reply| Command::Write(prepared, reply))
     }
 
@@ -181,6 +181,15 @@ impl Store {
         writer.collect()
     }
 
+    /// Does the merges that background work would do, until none is left.
+    pub fn settle(&self) -> Result<()> {
+        let writer = self.writer()?;
+        for id in self.tables_or_all(None) {
+            while writer.compact_once(id, false)? {}
+        }
+        writer.collect()
+    }
+
     /// Reads everything and checks it.
     pub fn verify(&self) -> Result<VerifyReport> {
         verify::verify(self.inner.vfs.as_ref(), &self.snapshot()?)
@@ -213,6 +222,15 @@ impl Store {
     pub fn jobs(&self) -> Vec<JobInfo> {
         match &self.inner.role {
             Role::Writer(writer) => writer.jobs(),
+            Role::Reader(_) => Vec::new(),
+        }
+    }
+
+    /// When writers were slowed or had to wait since the database was opened, the newest
+    /// first.
+    pub fn stalls(&self) -> Vec<StallInfo> {
+        match &self.inner.role {
+            Role::Writer(writer) => writer.stalls(),
             Role::Reader(_) => Vec::new(),
         }
     }

@@ -8,7 +8,8 @@ use sheaf_formats::segment::collect;
 
 use crate::inspect::VerifyReport;
 use crate::log::{self, LogPosition};
-use crate::segment::{SegmentHandle, key_hash, Target, adapt};
+use crate::row::key_hash;
+use crate::segment::{SegmentHandle, Target, adapt};
 use crate::snapshot::{Columns, Snapshot};
 use crate::state::TableState;
 use crate::vfs::Vfs;

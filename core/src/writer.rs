@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::TableId;
 use crate::clock::new_ulid;
@@ -14,7 +14,7 @@ use crate::collect;
 use crate::commit::{Command, CommitQueue, Committer, FlushCommit, Reply, Seed};
 use crate::compaction;
 use crate::flush::write_memtable;
-use crate::inspect::JobInfo;
+use crate::inspect::{JobInfo, StallInfo};
 use crate::jobs::{Jobs, Work};
 use crate::lock::WriterLock;
 use crate::log::LogWriter;
@@ -40,8 +40,13 @@ pub(crate) struct Writer {
     jobs: Jobs,
     commits: Arc<CommitQueue>,
     closed: AtomicBool,
-    /// One flush or compaction of files at a time.
-    files: Mutex<()>,
+    /// One flush at a time, and one compaction beside it.
+    flushing: Mutex<()>,
+    compacting: Mutex<()>,
+    /// Something was flushed: there may be something to merge.
+    flushed: Condvar,
+    /// False when the store closes; goes with `flushed`.
+    open: Mutex<bool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -94,7 +99,7 @@ impl Writer {
             .map_err(|source| Error::Io { path: "LOCK".into(), source })?;
 
         let shared = Arc::new(Shared::new(state, last_seq));
-        let pressure = Arc::new(Pressure::new(options.memtable_bytes));
+        let pressure = Arc::new(Pressure::new(options.memtable_bytes, Arc::clone(&clock)));
         let committer = Committer::new(Seed {
             shared: Arc::clone(&shared),
             context: context.clone(),
@@ -117,7 +122,10 @@ impl Writer {
             jobs: Jobs::new(clock),
             commits,
             closed: AtomicBool::new(false),
-            files: Mutex::new(()),
+            flushing: Mutex::new(()),
+            compacting: Mutex::new(()),
+            flushed: Condvar::new(),
+            open: Mutex::new(true),
             threads: Mutex::new(vec![timer]),
         });
         if let Err(error) = writer.start() {
@@ -128,25 +136,40 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Clears up, and starts the maintenance thread.
+    /// Clears up, and starts the background threads.
     fn start(self: &Arc<Self>) -> Result<()> {
         // Log files that nothing needs any more: short openings would leave one each.
         self.collect()?;
         if self.options.background {
-            let weak = Arc::downgrade(self);
-            let pressure = Arc::clone(&self.pressure);
-            let maintenance = spawn("sheaf-maintain", move || {
+            let (weak, pressure) = (Arc::downgrade(self), Arc::clone(&self.pressure));
+            let flusher = spawn("sheaf-flush", move || {
                 while let Ok(table) = pressure.next_flush(IDLE) {
                     let Some(writer) = weak.upgrade() else { break };
-                    let turn = AssertUnwindSafe(|| writer.maintain(table));
-                    if std::panic::catch_unwind(turn).is_err() {
-                        pressure.fail("background work panicked");
+                    if let Some(table) = table {
+                        writer.guarded(|| writer.flush_in_background(table));
                     }
                 }
             })?;
-            self.threads.lock().push(maintenance);
+            self.threads.lock().push(flusher);
+            let weak = Arc::downgrade(self);
+            let compactor = spawn("sheaf-compact", move || {
+                while let Some(writer) = weak.upgrade() {
+                    if !writer.wait_for_debt() {
+                        break;
+                    }
+                    writer.guarded(|| writer.compact_in_background());
+                }
+            })?;
+            self.threads.lock().push(compactor);
         }
         Ok(())
+    }
+
+    /// Runs a turn of a background thread, which survives its panic.
+    fn guarded(&self, turn: impl FnOnce()) {
+        if std::panic::catch_unwind(AssertUnwindSafe(turn)).is_err() {
+            self.pressure.fail("background work panicked");
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -171,13 +194,18 @@ impl Writer {
 
     /// Blocks while memtables are far too large. Without a background thread the
     /// caller itself makes room.
-    pub(crate) fn wait_for_room(&self) -> Result<()> {
+    pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
         if !self.options.background {
             while let Ok(Some(table)) = self.pressure.next_flush(Duration::ZERO) {
                 self.flush(table)?;
             }
         }
-        self.pressure.wait_for_room()
+        self.pressure.wait_for_room(bytes)
+    }
+
+    /// What writers had to endure, the newest first.
+    pub(crate) fn stalls(&self) -> Vec<StallInfo> {
+        self.pressure.stalls()
     }
 
     /// Has a command served and returns its answer.
@@ -187,7 +215,7 @@ impl Writer {
 
     /// Flushes everything that the memtables of a table hold now.
     pub(crate) fn flush(&self, table: TableId) -> Result<()> {
-        let _one_at_a_time = self.files.lock();
+        let _one_at_a_time = self.flushing.lock();
         let memtables = self.call(|reply| Command::Rotate(table, reply))?;
         if memtables.is_empty() {
             return self.flush_deletes(table);
@@ -244,7 +272,7 @@ impl Writer {
 
     /// Does one merge; false when there was nothing to do.
     pub(crate) fn compact_once(&self, table: TableId, thorough: bool) -> Result<bool> {
-        let _one_at_a_time = self.files.lock();
+        let _one_at_a_time = self.compacting.lock();
         let state = self.shared.current();
         let Some(current) = state.tables.get(&table) else { return Ok(false) };
         let horizon = self.shared.horizon();
@@ -273,38 +301,59 @@ impl Writer {
         self.call(Command::Collect)
     }
 
-    /// One turn of the maintenance thread: the flush that is wanted, or else a merge.
-    fn maintain(&self, table: Option<TableId>) {
-        // A store that has stopped takes no outputs, so none are made.
-        if let Err(error) = self.collect() {
-            tracing::debug!(%error, "no background work");
-            return;
-        }
-        let result = match table {
-            Some(table) => self.flush(table).map(|()| self.pressure.recovered()),
-            None => self.compact_anything(),
-        };
-        if let Err(error) = result.and_then(|()| self.collect()) {
-            tracing::warn!(%error, "background work failed");
-            if table.is_some() {
-                self.pressure.fail(&error.to_string());
+    fn flush_in_background(&self, table: TableId) {
+        let flushed = self.flush(table).and_then(|()| self.collect());
+        match flushed {
+            Ok(()) => self.pressure.recovered(),
+            Err(error) => {
+                tracing::warn!(%error, "a flush failed");
+                self.pressure.flush_failed(table, &error.to_string());
             }
+        }
+        self.flushed.notify_one();
+    }
+
+    /// Waits for a flush, or a while; false when the store closes.
+    fn wait_for_debt(&self) -> bool {
+        let mut open = self.open.lock();
+        if *open {
+            self.flushed.wait_for(&mut open, IDLE);
+        }
+        *open
+    }
+
+    /// Merges what is worth it, until nothing is left.
+    fn compact_in_background(&self) {
+        // A store that has stopped takes no outputs, so none are made.
+        let mut result = self.collect();
+        while result.is_ok() && *self.open.lock() {
+            match self.compact_anything() {
+                Ok(true) => result = self.collect(),
+                Ok(false) => return,
+                Err(error) => result = Err(error),
+            }
+        }
+        if let Err(error) = result {
+            tracing::warn!(%error, "a merge failed");
         }
     }
 
-    fn compact_anything(&self) -> Result<()> {
+    /// Does one merge of any table; false when there is none to do.
+    fn compact_anything(&self) -> Result<bool> {
         let tables: Vec<TableId> = self.shared.current().tables.keys().copied().collect();
         for table in tables {
             if self.compact_once(table, false)? {
-                break;
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Makes the log durable and stops the threads. Calling it again does nothing.
     pub(crate) fn close(&self) -> Result<()> {
         self.pressure.close();
+        *self.open.lock() = false;
+        self.flushed.notify_all();
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }

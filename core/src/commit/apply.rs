@@ -13,7 +13,7 @@ use crate::log::{Change, Payload, Record, decode_batch};
 use crate::lookup::{Place, find};
 use crate::memtable::{KeyedMemtable, LIVE, Memtable};
 use crate::partition::split;
-use crate::row::{RowBytes, RowCodec};
+use crate::row::{RowBytes, RowCodec, key_hash};
 use crate::segment::{Target, adapt};
 use crate::snapshot::Columns;
 use crate::state::{State, TableState};
@@ -227,7 +227,7 @@ fn perform(
 
 /// Ends a version that the commit `seq` itself wrote.
 fn end_own(memtable: &KeyedMemtable, key: &[u8], seq: u64) {
-    if let Some(version) = memtable.versions(key, seq).next()
+    if let Some(version) = memtable.versions(key, key_hash(key), seq).next()
         && version.seq() == seq
     {
         version.end(seq);

@@ -70,6 +70,8 @@ pub(crate) struct Committer {
     dirty_since_us: Option<i64>,
     /// Why nothing is acknowledged any more (I9).
     stopped: Option<String>,
+    /// Bytes written since the sizes of memtables were noted.
+    unnoted_bytes: usize,
 }
 
 type Waiting = (Reply<Commit>, Commit);
@@ -91,6 +93,7 @@ impl Committer {
             published: (0, 0),
             dirty_since_us: None,
             stopped: None,
+            unnoted_bytes: 0,
         }
     }
 
@@ -226,6 +229,7 @@ impl Committer {
         if group.is_empty() {
             return;
         }
+        self.unnoted_bytes += self.log.group_bytes();
         let written = self.log.write_group().and_then(|()| match durability {
             Durability::Sync => self.log.sync(),
             Durability::Interval | Durability::None => Ok(()),
@@ -254,7 +258,9 @@ impl Committer {
         } else {
             self.dirty_since_us = None;
         }
-        self.note_pressure();
+        if self.unnoted_bytes > self.pressure.note_every() {
+            self.note_pressure();
+        }
         if self.log.file_bytes() > LOG_FILE_BYTES
             && let Err(error) = self.rotate_log()
         {
@@ -302,10 +308,12 @@ impl Committer {
         }
     }
 
-    fn note_pressure(&self) {
+    fn note_pressure(&mut self) {
+        self.unnoted_bytes = 0;
         let state = self.shared.current();
-        let bytes: Vec<(TableId, usize)> =
-            state.tables.iter().map(|(id, t)| (*id, t.memtable_bytes())).collect();
+        let total = state.tables.values().map(|t| t.memtable_bytes()).sum();
+        let active: Vec<(TableId, usize)> =
+            state.tables.iter().map(|(id, t)| (*id, t.active.bytes())).collect();
         // Files that are only kept for a reader do not count: no flush frees them.
         let needed: Vec<(&LogFileInfo, Vec<TableId>)> = self
             .log_files
@@ -316,7 +324,7 @@ impl Committer {
         let log_bytes =
             needed.iter().map(|(info, _)| info.bytes).sum::<u64>() + self.log.file_bytes();
         let laggards = needed.into_iter().next().map(|(_, tables)| tables);
-        self.pressure.note(&bytes, log_bytes, laggards.unwrap_or_default());
+        self.pressure.note(total, &active, log_bytes, laggards.unwrap_or_default());
     }
 
     fn rotate_log(&mut self) -> Result<()> {
@@ -332,7 +340,10 @@ impl Committer {
         let Some(table) = state.tables.get(&id) else { return Ok(Vec::new()) };
         let mut table = TableState::clone(table);
         if !table.active.is_empty() {
-            let full = std::mem::replace(&mut table.active, Memtable::new(&table.def)?);
+            let full = {
+                let next = table.active.successor(&table.def)?;
+                std::mem::replace(&mut table.active, next)
+            };
             table.immutable.push(full);
         }
         let waiting = table.immutable.clone();

@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub ops: Vec<PreparedOp>,
     pub read_at: Option<u64>,
     pub durability: Durability,
+    /// Bytes of the encoded rows.
+    pub bytes: usize,
 }
 
 /// One encoded change.
@@ -83,7 +85,8 @@ pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared
         }
         ops.push(op);
     }
-    Ok(Prepared { ops, read_at: batch.read_at, durability: batch.durability.unwrap_or(default) })
+    let durability = batch.durability.unwrap_or(default);
+    Ok(Prepared { ops, read_at: batch.read_at, durability, bytes })
 }
 
 fn prepare_write(write: Write) -> Result<PreparedOp> {

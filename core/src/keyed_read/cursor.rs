@@ -1,5 +1,6 @@
 //! The rows of one part of a table, one by one in key order.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use roaring::RoaringBitmap;
 
 use super::range::KeyRange;
 use crate::memtable::{KeyedMemtable, Memtable, OwnedEntry};
-use crate::row::{Row, RowBytes};
+use crate::row::{Row, RowBytes, key_hash};
 use crate::segment::{RowFile, SegmentHandle, scan_segment};
 use crate::snapshot::{PartScan, TableSnapshot};
 use crate::{Error, Result};
@@ -113,15 +114,12 @@ pub(super) struct MemtableCursor {
 
 impl MemtableCursor {
     fn open(memtable: Arc<KeyedMemtable>, range: &KeyRange, seq: u64, backward: bool) -> Self {
-        let list = memtable.list();
-        let first = if !backward {
-            list.seek(&range.start, u64::MAX)
-        } else if let Some(end) = &range.end {
-            list.seek_before(end)
-        } else {
-            list.last()
+        let from = match (&range.end, backward) {
+            (_, false) => Bound::Included(range.start.as_slice()),
+            (Some(end), true) => Bound::Excluded(end.as_slice()),
+            (None, true) => Bound::Unbounded,
         };
-        let at = first.map(|entry| memtable.keep(entry));
+        let at = memtable.first(from, backward);
         let mut cursor = Self { memtable, at, seq, backward, range: range.clone() };
         cursor.settle();
         cursor
@@ -129,8 +127,7 @@ impl MemtableCursor {
 
     fn advance(&mut self) {
         let Some(at) = &mut self.at else { return };
-        let there = if self.backward { at.before_key() } else { at.advance() };
-        if !there {
+        if !step(&self.memtable, at, self.backward) {
             self.at = None;
         }
         self.settle();
@@ -149,19 +146,26 @@ impl MemtableCursor {
             }
             // Backward it comes to the oldest version of a key first.
             let visible = match self.backward {
-                true => self.memtable.visible(entry.key(), self.seq),
+                true => {
+                    let (key, seq) = (entry.key(), self.seq);
+                    let versions = self.memtable.versions(key, key_hash(key), seq);
+                    versions.take(1).find(|v| v.visible_at(seq)).map(|v| self.memtable.keep(v))
+                }
                 false => None,
             };
             if visible.is_some() {
                 self.at = visible;
                 return;
             }
-            let there = if self.backward { at.before_key() } else { at.advance() };
-            if !there {
+            if !step(&self.memtable, at, self.backward) {
                 self.at = None;
             }
         }
     }
+}
+
+fn step(memtable: &KeyedMemtable, entry: &mut OwnedEntry, backward: bool) -> bool {
+    if backward { memtable.before_key(entry) } else { memtable.advance(entry) }
 }
 
 pub(super) struct RowFileCursor {

@@ -9,6 +9,8 @@
 //! |   record, record, ...       |   one per transaction
 //! +-----------------------------+
 //! | group ...                   |
+//! +-----------------------------+
+//! | zeros                       |   room for what comes
 //! ```
 //!
 //! Every frame carries a CRC32C over the file's id, its own offset and its bytes,

@@ -62,16 +62,20 @@ pub(crate) fn read_from(
         }
         offset = next.min(bytes.len());
     }
-    if offset < bytes.len() {
-        let known = until.unwrap_or_else(|| last_mark(&bytes, identity.file_id, offset));
-        if known > offset as u64 {
-            return Err(corrupt(
-                &path,
-                format!("byte {offset} is damaged, and bytes up to {known} were acknowledged"),
-            ));
-        }
+    // Zeros are room that was not used yet.
+    let torn = bytes[offset..].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let known = match until {
+        Some(until) => until,
+        None if torn > 0 => last_mark(&bytes, identity.file_id, offset),
+        None => 0,
+    };
+    if known > offset as u64 {
+        return Err(corrupt(
+            &path,
+            format!("byte {offset} is damaged, and bytes up to {known} were acknowledged"),
+        ));
     }
-    Ok(ReadOutcome { end: offset as u64, torn: (bytes.len() - offset) as u64 })
+    Ok(ReadOutcome { end: offset as u64, torn: torn as u64 })
 }
 
 /// The largest durable offset that a whole mark after `offset` speaks of.

@@ -1,7 +1,7 @@
 //! Appending to the log, one group at a time.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use sheaf_formats::envelope::FileIdentity;
@@ -11,6 +11,12 @@ use super::format::{FrameKind, HEADER_LEN, encode_header, file_path, push_frame}
 use crate::catalog::TableId;
 use crate::vfs::{Vfs, WriteFile};
 use crate::{Error, Result};
+
+/// A file grows by as many zeros as it holds, within these bounds. The records that are
+/// then written over them change neither its length nor its blocks, so that a sync has
+/// nothing but their bytes to write.
+const RESERVE_MIN: u64 = 16 << 10;
+const RESERVE_MAX: u64 = 1 << 20;
 
 /// What one log file holds, so that it can be deleted once it is not needed (I6).
 #[derive(Clone, Debug, Default)]
@@ -41,6 +47,8 @@ pub(crate) struct LogWriter {
     offset: u64,
     /// Everything before this offset is on stable storage.
     durable: u64,
+    /// The length of the file: zeros from `offset` on.
+    reserved: u64,
     group: Vec<u8>,
     body: Vec<u8>,
 }
@@ -56,7 +64,7 @@ impl LogWriter {
         let fail = |source: io::Error| Error::Io { path: path.clone(), source };
         let header = encode_header(identity, first_seq);
         let mut file = vfs.create(&path).map_err(fail)?;
-        file.write_all(&header).map_err(fail)?;
+        file.write_at(0, &header).map_err(fail)?;
         file.sync().map_err(fail)?;
         vfs.sync_dir("wal").map_err(fail)?;
         debug_assert_eq!(header.len() as u64, HEADER_LEN);
@@ -68,6 +76,7 @@ impl LogWriter {
             first_seq,
             offset: HEADER_LEN,
             durable: HEADER_LEN,
+            reserved: HEADER_LEN,
             group: Vec::new(),
             body: Vec::new(),
         })
@@ -93,14 +102,19 @@ impl LogWriter {
 
     /// Hands the group to the operating system.
     pub(crate) fn write_group(&mut self) -> Result<()> {
-        let written = self.file.write_all(&self.group);
         let bytes = self.group.len() as u64;
+        let end = self.offset + bytes;
+        if end > self.reserved {
+            self.reserved = end + end.clamp(RESERVE_MIN, RESERVE_MAX);
+            self.group.resize((self.reserved - self.offset) as usize, 0);
+        }
+        let written = self.file.write_at(self.offset, &self.group);
         // Also after a failure: nothing writes it again, and nobody waits for it.
         self.group.clear();
         // One huge group should not hold its memory for ever.
         self.group.shrink_to(1 << 20);
         written.map_err(|source| Error::Io { path: self.info.path.clone(), source })?;
-        self.offset += bytes;
+        self.offset = end;
         self.info.bytes = self.offset;
         Ok(())
     }

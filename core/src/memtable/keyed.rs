@@ -1,21 +1,31 @@
-//! Rows by primary key: a skip list over memcomparable keys.
+//! Rows by primary key.
 //!
-//! A scan does not walk the list: it reads stretches of rows in the order in which they
-//! came. A full stretch never changes but for rows that end, so it is decoded into
-//! columns once, by the first scan that comes by.
+//! ```text
+//! insert:  arena ── node ──> hash index (newest version of a key ── older versions)
+//!                    └─────> arrivals   (in the order in which they came)
+//! range:   arrivals that are not linked yet ──> skip list
+//! scan:    arrivals by stretches, each decoded into columns once
+//! flush:   arrivals, sorted
+//! ```
+//!
+//! A commit finds and puts a key through the hash index alone; order is made when
+//! somebody asks for it. Once a range was read, or while keys ascend, rows are linked
+//! as they come.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
-use super::skip_list::{Entries, Entry, OwnedEntry, SkipList};
+use super::hash_index::HashIndex;
+use super::node::{Arena, Entries, Entry, NodeRef, OwnedEntry, Target, sort};
+use super::skip_list::SkipList;
 use crate::Result;
 use crate::catalog::TableDef;
-use crate::row::{RowLayout, batch_bytes};
+use crate::row::{RowLayout, batch_bytes, key_hash};
 
 /// Rows of a stretch.
 const STRETCH_ROWS: usize = 8192;
@@ -23,6 +33,7 @@ const STRETCH_ROWS: usize = 8192;
 /// Rows that came one after another.
 struct Stretch {
     entries: Entries,
+    hashes: Vec<u64>,
     columns: OnceLock<RecordBatch>,
 }
 
@@ -30,17 +41,47 @@ struct Stretch {
 pub(crate) struct KeyedMemtable {
     def: Arc<TableDef>,
     layout: Arc<RowLayout>,
-    list: Arc<SkipList>,
+    arena: Arc<Arena>,
+    newest: HashIndex,
     arrivals: RwLock<Arrivals>,
+    order: SkipList,
+    /// How many arrivals are linked; locked by the thread that links.
+    linked: Mutex<usize>,
+    /// Rows are linked as they come. Shared by all memtables of a table.
+    ranges_are_read: Arc<AtomicBool>,
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
     min_seq: AtomicU64,
     max_seq: AtomicU64,
-    column_bytes: AtomicUsize,
 }
 
-/// Entries as they came.
+/// Nodes as they came, with the hashes of their keys.
+#[derive(Default)]
 struct Arrivals {
     full: Vec<Arc<Stretch>>,
-    last: Entries,
+    last: Vec<NodeRef>,
+    last_hashes: Vec<u64>,
+}
+
+impl Arrivals {
+    fn len(&self) -> usize {
+        self.full.len() * STRETCH_ROWS + self.last.len()
+    }
+
+    /// The nodes from the i-th on.
+    fn since(&self, from: usize) -> Vec<NodeRef> {
+        let full = self.full.iter().skip(from / STRETCH_ROWS);
+        let nodes = full.flat_map(|stretch| stretch.entries.iter().map(|entry| entry.node));
+        let skip = from - from.min(self.full.len() * STRETCH_ROWS) / STRETCH_ROWS * STRETCH_ROWS;
+        nodes.chain(self.last.iter().copied()).skip(skip).collect()
+    }
+
+    fn with_hashes(&self) -> impl Iterator<Item = (NodeRef, u64)> {
+        let full = self.full.iter().flat_map(|stretch| {
+            stretch.entries.iter().map(|e| e.node).zip(stretch.hashes.iter().copied())
+        });
+        full.chain(self.last.iter().copied().zip(self.last_hashes.iter().copied()))
+    }
 }
 
 impl std::fmt::Debug for KeyedMemtable {
@@ -51,15 +92,33 @@ impl std::fmt::Debug for KeyedMemtable {
 
 impl KeyedMemtable {
     pub(crate) fn new(def: Arc<TableDef>) -> Result<Self> {
-        let list = Arc::new(SkipList::new());
+        Self::with_hints(def, 0, Arc::default())
+    }
+
+    /// The one that takes rows after `self` is full.
+    pub(crate) fn successor(&self, def: Arc<TableDef>) -> Result<Self> {
+        Self::with_hints(def, self.newest.keys(), Arc::clone(&self.ranges_are_read))
+    }
+
+    fn with_hints(
+        def: Arc<TableDef>,
+        keys: usize,
+        ranges_are_read: Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let arena = Arc::new(Arena::new());
         Ok(Self {
             layout: def.row_layout()?,
             def,
-            arrivals: RwLock::new(Arrivals { full: Vec::new(), last: Entries::none(&list) }),
-            list,
+            newest: HashIndex::new(keys),
+            arrivals: RwLock::default(),
+            order: SkipList::new(arena.head()),
+            arena,
+            linked: Mutex::new(0),
+            ranges_are_read,
+            rows: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             min_seq: AtomicU64::new(u64::MAX),
             max_seq: AtomicU64::new(0),
-            column_bytes: AtomicUsize::new(0),
         })
     }
 
@@ -71,98 +130,271 @@ impl KeyedMemtable {
         &self.layout
     }
 
-    pub(crate) fn list(&self) -> &Arc<SkipList> {
-        &self.list
-    }
-
     pub(crate) fn rows(&self) -> u64 {
-        self.list.len() as u64
+        self.rows.load(Ordering::Acquire) as u64
     }
 
     /// Bytes of the rows, and of the columns that scans made of them.
     pub(crate) fn bytes(&self) -> usize {
-        self.list.bytes() + self.column_bytes.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn seq_range(&self) -> (u64, u64) {
         (self.min_seq.load(Ordering::Relaxed), self.max_seq.load(Ordering::Relaxed))
     }
 
-    /// Adds a version; the caller has ended the one before it.
+    /// Adds a version, newer than all others of its key; the caller has ended the one
+    /// before it.
     pub(crate) fn insert(&self, key: &[u8], packed: &[u8], seq: u64) {
         self.min_seq.fetch_min(seq, Ordering::Relaxed);
         self.max_seq.fetch_max(seq, Ordering::Relaxed);
-        let entry = self.list.insert(key, packed, seq);
-        let mut arrivals = self.arrivals.write();
-        arrivals.last.push(entry);
-        if arrivals.last.len() == STRETCH_ROWS {
-            let entries = std::mem::replace(&mut arrivals.last, Entries::none(&self.list));
-            arrivals.full.push(Arc::new(Stretch { entries, columns: OnceLock::new() }));
+        let hash = key_hash(key);
+        let (node, bytes) = self.arena.node(key, packed, seq, self.newest.find(key, hash));
+        let len = {
+            let mut arrivals = self.arrivals.write();
+            self.newest.insert(node, hash, || arrivals.with_hashes());
+            arrivals.last.push(node);
+            arrivals.last_hashes.push(hash);
+            if arrivals.last.len() == STRETCH_ROWS {
+                let nodes = std::mem::take(&mut arrivals.last);
+                let hashes = std::mem::take(&mut arrivals.last_hashes);
+                let entries = Entries::new(&self.arena, nodes);
+                let columns = OnceLock::new();
+                arrivals.full.push(Arc::new(Stretch { entries, hashes, columns }));
+            }
+            arrivals.len()
+        };
+        // The node, its slot of the index and its place among the arrivals.
+        self.bytes.fetch_add(bytes + 40, Ordering::Relaxed);
+        self.rows.store(len, Ordering::Release);
+        // A thread that links what came before will link this one too.
+        if let Some(mut linked) = self.linked.try_lock()
+            && *linked + 1 == len
+            && (self.ranges_are_read.load(Ordering::Relaxed) || self.order.is_after_all(node))
+        {
+            self.order.link(node);
+            *linked = len;
         }
     }
 
     /// Versions of `key` at or before `seq`, the newest first.
-    pub(crate) fn versions<'a>(
-        &'a self,
-        key: &'a [u8],
+    pub(crate) fn versions(
+        &self,
+        key: &[u8],
+        hash: u64,
         seq: u64,
-    ) -> impl Iterator<Item = Entry<'a>> {
-        std::iter::successors(self.list.seek(key, seq), Entry::next)
-            .take_while(move |entry| entry.key() == key)
-    }
-
-    /// The version of `key` that is visible at `seq`.
-    pub(crate) fn visible(&self, key: &[u8], seq: u64) -> Option<OwnedEntry> {
-        self.versions(key, seq).find(|v| v.visible_at(seq)).map(|v| self.keep(v))
+    ) -> impl Iterator<Item = Entry<'_>> {
+        let newest = self.newest.find(key, hash).map(|node| Entry::new(&self.arena, node));
+        std::iter::successors(newest, Entry::older).skip_while(move |entry| entry.seq() > seq)
     }
 
     /// An entry of this memtable that keeps it.
     pub(crate) fn keep(&self, entry: Entry<'_>) -> OwnedEntry {
-        OwnedEntry::new(&self.list, entry)
+        OwnedEntry::new(&self.arena, entry)
+    }
+
+    /// All versions for which `keep` is true, in key order, the newest of a key first.
+    pub(crate) fn sorted(&self, keep: impl Fn(&Entry<'_>) -> bool) -> Entries {
+        let all = Entries::new(&self.arena, self.arrivals.read().since(0));
+        let mut kept = all.filter(keep);
+        kept.sort();
+        kept
+    }
+
+    /// Puts everything that has come so far in order.
+    fn link_arrivals(&self) {
+        self.ranges_are_read.store(true, Ordering::Relaxed);
+        let mut linked = self.linked.lock();
+        let mut new = self.arrivals.read().since(*linked);
+        let count = new.len();
+        sort(&mut new);
+        for node in new {
+            self.order.link(node);
+        }
+        *linked += count;
+    }
+
+    /// The first entry of a walk from one end of a range.
+    pub(crate) fn first(&self, from: Bound<&[u8]>, backward: bool) -> Option<OwnedEntry> {
+        self.link_arrivals();
+        let node = match (from, backward) {
+            (Bound::Included(key) | Bound::Excluded(key), false) => {
+                self.order.seek(&Target::new(key, u64::MAX))
+            }
+            (Bound::Included(key) | Bound::Excluded(key), true) => {
+                self.order.seek_before(&Target::new(key, u64::MAX))
+            }
+            (Bound::Unbounded, false) => self.order.seek(&Target::new(&[], u64::MAX)),
+            (Bound::Unbounded, true) => self.order.last(),
+        };
+        node.map(|node| OwnedEntry { arena: Arc::clone(&self.arena), node })
+    }
+
+    /// Goes to the next entry in key order; false at the end.
+    pub(crate) fn advance(&self, entry: &mut OwnedEntry) -> bool {
+        go(entry, NodeRef::from_ptr(entry.node.next(0).load(Ordering::Acquire)))
+    }
+
+    /// Goes to the last entry before all versions of its key; false at the end.
+    pub(crate) fn before_key(&self, entry: &mut OwnedEntry) -> bool {
+        go(entry, self.order.seek_before(&Target::new(entry.node.key(), u64::MAX)))
     }
 
     /// Number of rows visible at `seq`.
     pub(crate) fn visible_rows(&self, seq: u64) -> u64 {
-        self.list.iter().filter(|entry| entry.visible_at(seq)).count() as u64
+        let all = Entries::new(&self.arena, self.arrivals.read().since(0));
+        all.iter().filter(|entry| entry.visible_at(seq)).count() as u64
     }
 
     /// Rows visible at `seq`.
     pub(crate) fn scan(&self, seq: u64) -> Result<Vec<RecordBatch>> {
         let (full, last) = {
             let arrivals = self.arrivals.read();
-            (arrivals.full.clone(), arrivals.last.select(0..arrivals.last.len()))
+            (arrivals.full.clone(), Entries::new(&self.arena, arrivals.last.clone()))
         };
         let mut batches = Vec::with_capacity(full.len() + 1);
         for stretch in full {
-            let columns = match stretch.columns.get() {
-                Some(columns) => columns,
-                None => {
-                    let columns = self.decode(&stretch.entries)?;
-                    let bytes = batch_bytes(&columns);
-                    stretch.columns.get_or_init(|| {
-                        self.column_bytes.fetch_add(bytes, Ordering::Relaxed);
-                        columns
-                    })
-                }
-            };
+            let columns = self.columns_of(&stretch)?;
             let visible: Vec<bool> = stretch.entries.iter().map(|e| e.visible_at(seq)).collect();
-            if visible.iter().all(|v| *v) {
+            if !visible.contains(&false) {
                 batches.push(columns.clone());
             } else if visible.contains(&true) {
                 batches.push(filter_record_batch(columns, &BooleanArray::from(visible))?);
             }
         }
-        let visible = last.iter().enumerate().filter(|(_, e)| e.visible_at(seq));
-        let visible = last.select(visible.map(|(at, _)| at));
+        let visible = last.filter(|entry| entry.visible_at(seq));
         if visible.len() > 0 {
             batches.push(self.decode(&visible)?);
         }
         Ok(batches)
     }
 
+    fn columns_of<'a>(&self, stretch: &'a Stretch) -> Result<&'a RecordBatch> {
+        if let Some(columns) = stretch.columns.get() {
+            return Ok(columns);
+        }
+        let columns = self.decode(&stretch.entries)?;
+        Ok(stretch.columns.get_or_init(|| {
+            self.bytes.fetch_add(batch_bytes(&columns), Ordering::Relaxed);
+            columns
+        }))
+    }
+
     fn decode(&self, entries: &Entries) -> Result<RecordBatch> {
         let keys: Vec<&[u8]> = entries.iter().map(|e| e.key()).collect();
         let packed: Vec<&[u8]> = entries.iter().map(|e| e.packed()).collect();
         self.layout.decode_all(&keys, &packed)
+    }
+}
+
+fn go(entry: &mut OwnedEntry, to: Option<NodeRef>) -> bool {
+    if let Some(node) = to {
+        entry.node = node;
+    }
+    to.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memtable::tests::table_of_bytes;
+
+    /// Keys and numbers from one end, forward or backward.
+    fn walk(memtable: &KeyedMemtable, from: Bound<&[u8]>, backward: bool) -> Vec<(Vec<u8>, u64)> {
+        let mut out = Vec::new();
+        let mut at = memtable.first(from, backward);
+        while let Some(mut entry) = at {
+            out.push((entry.get().key().to_vec(), entry.get().seq()));
+            let there =
+                if backward { memtable.before_key(&mut entry) } else { memtable.advance(&mut entry) };
+            at = there.then_some(entry);
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn versions_are_found_and_ordered(
+            keys in prop::collection::vec(prop::collection::vec(0_u8..4, 0..12), 1..2000),
+            sought in prop::collection::vec(0_u8..4, 0..12),
+            ordered_at in 0_usize..2000,
+        ) {
+            let memtable = KeyedMemtable::new(table_of_bytes()).unwrap();
+            let mut model = BTreeMap::new();
+            for (i, key) in keys.iter().enumerate() {
+                if i == ordered_at {
+                    memtable.first(Bound::Unbounded, false);
+                }
+                let seq = i as u64 + 1;
+                memtable.insert(key, &seq.to_le_bytes(), seq);
+                model.insert((key.clone(), u64::MAX - seq), seq);
+            }
+            for key in keys.iter().chain([&sought]) {
+                for seq in [0, keys.len() as u64 / 2, u64::MAX] {
+                    let found = memtable.versions(key, key_hash(key), seq).map(|e| e.seq());
+                    let wanted = model.range((key.clone(), u64::MAX - seq)..=(key.clone(), u64::MAX));
+                    prop_assert!(found.eq(wanted.map(|(_, seq)| *seq)));
+                }
+            }
+            let all: Vec<_> = model.iter().map(|((key, _), seq)| (key.clone(), *seq)).collect();
+            prop_assert_eq!(walk(&memtable, Bound::Unbounded, false), all.clone());
+            let sorted = memtable.sorted(|_| true);
+            let sorted: Vec<_> = sorted.iter().map(|e| (e.key().to_vec(), e.seq())).collect();
+            prop_assert_eq!(sorted, all.clone());
+            let from: Vec<_> = all.iter().filter(|(key, _)| *key >= sought).cloned().collect();
+            prop_assert_eq!(walk(&memtable, Bound::Included(&sought), false), from);
+            // Backward it comes to the oldest version of each key.
+            let mut before: Vec<_> = all.into_iter().filter(|(key, _)| *key < sought).collect();
+            before.reverse();
+            before.dedup_by(|later, first| later.0 == first.0);
+            prop_assert_eq!(walk(&memtable, Bound::Included(&sought), true), before);
+        }
+    }
+
+    #[test]
+    fn readers_see_whole_entries_while_the_writer_writes() {
+        let memtable = Arc::new(KeyedMemtable::new(table_of_bytes()).unwrap());
+        let done = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let (memtable, done) = (Arc::clone(&memtable), Arc::clone(&done));
+                std::thread::spawn(move || {
+                    while !done.load(Ordering::Acquire) {
+                        let walked = walk(&memtable, Bound::Unbounded, false);
+                        assert!(walked.is_sorted());
+                        for (key, seq) in walked {
+                            let hash = key_hash(&key);
+                            let found = memtable.versions(&key, hash, u64::MAX).next().unwrap();
+                            assert_eq!((found.seq(), found.packed()), (seq, key.as_slice()));
+                        }
+                    }
+                })
+            })
+            .collect();
+        for i in 0..20_000_u64 {
+            let key = i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+            memtable.insert(&key, &key, i + 1);
+        }
+        done.store(true, Ordering::Release);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        assert_eq!(walk(&memtable, Bound::Unbounded, false).len(), 20_000);
+    }
+
+    #[test]
+    fn large_entries_get_memory_of_their_own() {
+        let memtable = KeyedMemtable::new(table_of_bytes()).unwrap();
+        let large = vec![7; 3 << 20];
+        memtable.insert(b"b", &large, 1);
+        memtable.insert(b"a", b"", 2);
+        memtable.insert(b"c", &large, 3);
+        let sizes: Vec<_> = memtable.sorted(|_| true).iter().map(|e| e.packed().len()).collect();
+        assert_eq!(sizes, [0, 3 << 20, 3 << 20]);
+        assert!(memtable.bytes() > 6 << 20);
     }
 }

@@ -7,7 +7,9 @@
 //! compares rows with each other.
 
 mod append;
+mod hash_index;
 mod keyed;
+mod node;
 mod skip_list;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use arrow::array::RecordBatch;
 
 pub(crate) use append::{AppendMemtable, with_rowid};
 pub(crate) use keyed::KeyedMemtable;
-pub(crate) use skip_list::{Entries, LIVE, OwnedEntry};
+pub(crate) use node::{Entries, LIVE, OwnedEntry};
 
 use crate::Result;
 use crate::catalog::TableDef;
@@ -34,6 +36,16 @@ impl Memtable {
             Self::Keyed(Arc::new(KeyedMemtable::new(Arc::clone(def))?))
         } else {
             Self::Append(Arc::new(AppendMemtable::new(Arc::clone(def))))
+        })
+    }
+
+    /// The one that takes rows of `def` after this one is full.
+    pub(crate) fn successor(&self, def: &Arc<TableDef>) -> Result<Self> {
+        Ok(match self {
+            Self::Keyed(full) if def.is_keyed() => {
+                Self::Keyed(Arc::new(full.successor(Arc::clone(def))?))
+            }
+            _ => Self::new(def)?,
         })
     }
 
@@ -95,5 +107,36 @@ impl Memtable {
             (Self::Append(a), Self::Append(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::DataType;
+
+    use super::*;
+    use crate::catalog::{Catalog, NewColumn, NewTable, SchemaId};
+
+    /// A table with a key of bytes and a column of bytes.
+    pub(super) fn table_of_bytes() -> Arc<TableDef> {
+        let column = |name: &str| NewColumn {
+            name: name.into(),
+            data_type: DataType::BinaryView,
+            nullable: true,
+            default_sql: None,
+            missing: None,
+        };
+        let table = NewTable {
+            schema: SchemaId(1),
+            name: "t".into(),
+            columns: vec![column("k"), column("v")],
+            primary_key: vec!["k".into()],
+            partition: None,
+            cluster_by: Vec::new(),
+            encoding: Default::default(),
+            row_store: false,
+            options: Default::default(),
+        };
+        Arc::new(Catalog::default().new_table(&table).unwrap())
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
 use arrow::row::{RowConverter, SortField};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::scalar;
 use super::{RowBytes, Value};
@@ -17,6 +18,11 @@ use crate::{Error, Result};
 
 /// The longest key, in encoded bytes.
 pub const MAX_KEY_LEN: usize = 16 << 10;
+
+/// The hash that finds a key. It is on disk.
+pub(crate) fn key_hash(key: &[u8]) -> u64 {
+    xxh3_64(key)
+}
 
 /// Fails when values of this type cannot be a key or a sort column.
 pub fn check_type(column: &str, data_type: &DataType) -> Result<()> {

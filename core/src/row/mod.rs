@@ -17,7 +17,7 @@ mod sortable;
 mod value;
 
 pub(crate) use bytes::{RowBytes, batch_bytes};
-pub(crate) use key::{KeyCodec, check_type};
+pub(crate) use key::{KeyCodec, check_type, key_hash};
 pub(crate) use layout::RowLayout;
 pub use layout::{Row, RowBuilder};
 pub(crate) use packed::{one_element, one_value};

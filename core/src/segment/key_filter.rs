@@ -73,7 +73,7 @@ fn masks(hash: u64) -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::key_hash;
+    use crate::row::key_hash;
 
     #[test]
     fn it_holds_its_keys_and_few_others() {

@@ -21,10 +21,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sheaf_formats::envelope::{self, FileKind};
 use sheaf_formats::io::ReadAt;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::key_filter::KeyFilter;
 use super::row_file::RowFile;
+use crate::row::key_hash;
 use crate::{Error, Result};
 
 const HEADER_LEN: u64 = 16;
@@ -34,11 +34,6 @@ const SLOT_ENTRIES: u64 = 8;
 
 /// What the footer says: the form that is described above.
 const FORM: &[u8] = b"2";
-
-/// The hash that finds a key.
-pub(crate) fn key_hash(key: &[u8]) -> u64 {
-    xxh3_64(key)
-}
 
 /// An open key index.
 #[derive(Debug)]

@@ -32,7 +32,7 @@ use sheaf_formats::envelope::{self, FileKind};
 use sheaf_formats::segment::{ScanRequest, SegmentReader, collect, format};
 
 pub(crate) use delete_vector::DeleteVector;
-pub(crate) use key_index::{KeyIndex, key_hash};
+pub(crate) use key_index::KeyIndex;
 pub(crate) use meta::{DeleteVectorRef, RowIds, SegmentMeta, segment_dir};
 pub(crate) use read::{Target, adapt, scan_memtable, scan_segment, segment_statistics, take};
 pub(crate) use row_file::RowFile;

@@ -208,6 +208,10 @@ impl Write for LocalFile {
 }
 
 impl WriteFile for LocalFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
     }

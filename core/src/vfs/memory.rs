@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Write};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +23,33 @@ struct Node {
     durable: Vec<u8>,
     /// What immutable readers share, made at the first open.
     opened: Option<Bytes>,
+    /// Where the durable image may differ from the live one.
+    unsynced: Range<usize>,
+}
+
+impl Node {
+    fn new(live: Vec<u8>, durable: Vec<u8>) -> Self {
+        let unsynced = 0..live.len();
+        Self { live, durable, opened: None, unsynced }
+    }
+
+    fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        if self.live.len() < end {
+            self.live.resize(end, 0);
+        }
+        self.live[offset..end].copy_from_slice(bytes);
+        self.unsynced = match self.unsynced.is_empty() {
+            true => offset..end,
+            false => self.unsynced.start.min(offset)..self.unsynced.end.max(end),
+        };
+    }
+
+    fn sync(&mut self) {
+        self.durable.resize(self.live.len(), 0);
+        let changed = std::mem::take(&mut self.unsynced);
+        self.durable[changed.clone()].copy_from_slice(&self.live[changed]);
+    }
 }
 
 type NodeRef = Arc<Mutex<Node>>;
@@ -71,7 +99,7 @@ impl MemoryVfs {
             .iter()
             .map(|(path, node)| {
                 let bytes = node.lock().durable.clone();
-                let node = Node { live: bytes.clone(), durable: bytes, opened: None };
+                let node = Node::new(bytes.clone(), bytes);
                 (path.clone(), Arc::new(Mutex::new(node)))
             })
             .collect();
@@ -87,8 +115,7 @@ impl MemoryVfs {
         let mut durable = BTreeMap::new();
         for (path, node) in &world.live {
             let before = node.lock();
-            let copy =
-                Node { live: before.live.clone(), durable: before.durable.clone(), opened: None };
+            let copy = Node::new(before.live.clone(), before.durable.clone());
             let copy = Arc::new(Mutex::new(copy));
             if world.durable.contains_key(path) {
                 durable.insert(path.clone(), Arc::clone(&copy));
@@ -164,7 +191,7 @@ impl Vfs for MemoryVfs {
         if world.live.contains_key(path) {
             return Ok(false);
         }
-        let node = Node { live: bytes.to_vec(), durable: bytes.to_vec(), opened: None };
+        let node = Node::new(bytes.to_vec(), bytes.to_vec());
         let node = Arc::new(Mutex::new(node));
         world.live.insert(path.to_owned(), Arc::clone(&node));
         world.durable.insert(path.to_owned(), node);
@@ -194,6 +221,7 @@ impl Vfs for MemoryVfs {
         let mut node = node.lock();
         node.live.truncate(len as usize);
         node.durable = node.live.clone();
+        node.unsynced = 0..0;
         Ok(())
     }
 
@@ -241,7 +269,9 @@ struct MemoryWriter {
 impl Write for MemoryWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.world.lock().operation()?;
-        self.node.lock().live.extend_from_slice(buf);
+        let mut node = self.node.lock();
+        let end = node.live.len();
+        node.write_at(end, buf);
         Ok(buf.len())
     }
 
@@ -253,10 +283,13 @@ impl Write for MemoryWriter {
 impl WriteFile for MemoryWriter {
     fn sync(&mut self) -> io::Result<()> {
         self.world.lock().operation()?;
-        let mut node = self.node.lock();
-        // Files only grow, so the durable image is a prefix of the live one.
-        let Node { live, durable, .. } = &mut *node;
-        durable.extend_from_slice(&live[durable.len()..]);
+        self.node.lock().sync();
+        Ok(())
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.world.lock().operation()?;
+        self.node.lock().write_at(offset as usize, bytes);
         Ok(())
     }
 }

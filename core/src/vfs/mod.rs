@@ -23,6 +23,10 @@ pub use memory::MemoryVfs;
 
 /// A file being written.
 pub trait WriteFile: Write + Send {
+    /// Writes at a place, also over what is there or past the end. Not to be mixed with
+    /// [`Write`], which goes on where it was.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
     /// Returns when everything written so far is on stable storage.
     fn sync(&mut self) -> io::Result<()>;
 }
