@@ -106,6 +106,16 @@ impl Shared {
         (Pin { shared: Arc::clone(self), seq }, state)
     }
 
+    /// Pins the horizon for a job that leaves out what ended before it: until the job is
+    /// committed, nobody forgets the numbers of what ended later.
+    pub(crate) fn pin_horizon(self: &Arc<Self>) -> (Pin, Arc<State>) {
+        let mut pins = self.pins.lock();
+        let visible = self.visible();
+        let seq = pins.keys().next().map_or(visible, |oldest| visible.min(*oldest));
+        *pins.entry(seq).or_default() += 1;
+        (Pin { shared: Arc::clone(self), seq }, self.current())
+    }
+
     /// No snapshot is older than this, now or later.
     pub(crate) fn horizon(&self) -> u64 {
         let pins = self.pins.lock();

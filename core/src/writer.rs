@@ -222,15 +222,14 @@ impl Writer {
         }
         for memtable in memtables {
             self.jobs.run("flush", Some(table), || {
-                let horizon = self.shared.horizon();
-                let state = self.shared.current();
+                let (horizon, state) = self.shared.pin_horizon();
                 let Some(current) = state.tables.get(&table) else { return Ok(Work::default()) };
                 let mut segments = Vec::new();
                 let written = write_memtable(
                     &self.context,
                     &current.def,
                     &memtable,
-                    horizon,
+                    horizon.seq,
                     self.options.segment_rows,
                     &mut segments,
                 );
@@ -273,17 +272,16 @@ impl Writer {
     /// Does one merge; false when there was nothing to do.
     pub(crate) fn compact_once(&self, table: TableId, thorough: bool) -> Result<bool> {
         let _one_at_a_time = self.compacting.lock();
-        let state = self.shared.current();
+        let (horizon, state) = self.shared.pin_horizon();
         let Some(current) = state.tables.get(&table) else { return Ok(false) };
-        let horizon = self.shared.horizon();
         let rows = self.options.segment_rows;
-        let Some(inputs) = compaction::pick(current, horizon, rows, thorough) else {
+        let Some(inputs) = compaction::pick(current, horizon.seq, rows, thorough) else {
             return Ok(false);
         };
         let mut done = false;
         self.jobs.run("compact", Some(table), || {
             let rows_in = inputs.iter().map(|s| s.meta.rows).sum();
-            let merged = compaction::merge(&self.context, current, inputs, horizon)?;
+            let merged = compaction::merge(&self.context, current, inputs, horizon.seq)?;
             let output = merged.output.as_ref();
             let work = Work {
                 rows_in,

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 use sheaf_formats::envelope::{FileIdentity, FileKind, Writer};
-use sheaf_formats::segment::format;
+use sheaf_formats::segment::{Effort, format};
 use sheaf_formats::statistics::SegmentStatistics;
 
 use super::{KeyIndex, RowFile, RowIds, SegmentMeta, physical_schema, segment_dir};
@@ -239,7 +239,9 @@ fn write_columns(
     meta.bytes = write_file(context, &meta.segment_path(def.id), |file| {
         let out: Box<dyn Write + Send> = Box::new(file.clone());
         let out = Writer::new(out, FileKind::Segment, identity)?;
-        statistics = format(def.encoding).write(schema, batches, out)?;
+        // What was just flushed will be merged; what is merged stays.
+        let effort = if meta.level == 0 { Effort::Quick } else { Effort::Thorough };
+        statistics = format(def.encoding).write(schema, batches, effort, out)?;
         Ok(())
     })?;
     Ok(statistics)

@@ -68,6 +68,16 @@ pub struct ScanRequest {
 /// Record batches as they are decoded.
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
 
+/// How much work goes into making a segment small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// For rows that will be written again soon: what is cheap to encode.
+    Quick,
+    /// Whatever makes it small without making it slow to read.
+    #[default]
+    Thorough,
+}
+
 /// An encoding: writes segments and opens them again.
 pub trait SegmentFormat: Send + Sync {
     /// Fails when a column of `schema` cannot be stored.
@@ -79,6 +89,7 @@ pub trait SegmentFormat: Send + Sync {
         &self,
         schema: &SchemaRef,
         batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
+        effort: Effort,
         out: envelope::Writer<Box<dyn Write + Send>>,
     ) -> Result<SegmentStatistics>;
 

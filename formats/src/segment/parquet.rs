@@ -28,7 +28,7 @@ use futures::{StreamExt, stream};
 
 use super::selection::{RowSelection as Rows, check_ordinals, check_projection};
 use super::storage::StorageMap;
-use super::{BatchStream, Encoding, ScanRequest, SegmentFormat, SegmentReader, footer};
+use super::{BatchStream, Effort, Encoding, ScanRequest, SegmentFormat, SegmentReader, footer};
 use crate::predicate::Predicate;
 use crate::statistics::{SegmentStatistics, StatisticsBuilder};
 use crate::{Error, Result, envelope};
@@ -52,6 +52,7 @@ impl SegmentFormat for ParquetFormat {
         &self,
         schema: &SchemaRef,
         batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
+        effort: Effort,
         mut out: envelope::Writer<Box<dyn Write + Send>>,
     ) -> Result<SegmentStatistics> {
         let storage = storage_map(schema)?;
@@ -61,7 +62,10 @@ impl SegmentFormat for ParquetFormat {
             })
         };
         let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_compression(match effort {
+                Effort::Quick => Compression::UNCOMPRESSED,
+                Effort::Thorough => Compression::ZSTD(ZstdLevel::default()),
+            })
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
         let mut statistics = StatisticsBuilder::new(schema);

@@ -6,9 +6,9 @@ use arrow::array::*;
 use arrow::datatypes::*;
 use proptest::prelude::*;
 use sheaf_formats::Error;
-use sheaf_formats::segment::{self, Encoding, ScanRequest, SegmentReader, collect};
+use sheaf_formats::segment::{self, Effort, Encoding, ScanRequest, SegmentReader, collect};
 
-use crate::support::{every_type, open, segment, write};
+use crate::support::{every_type, open, segment, write, write_with};
 
 const ENCODINGS: [Encoding; 2] = [Encoding::Vortex, Encoding::Parquet];
 
@@ -66,10 +66,14 @@ fn same_columns(batch: &RecordBatch) -> RecordBatch {
 
 #[test]
 fn every_type_round_trips() {
-    for encoding in ENCODINGS {
+    for (encoding, effort) in
+        ENCODINGS.into_iter().flat_map(|e| [(e, Effort::Quick), (e, Effort::Thorough)])
+    {
         for rows in [0, 1, 8, 3_000] {
             let batch = every_type(rows);
-            let reader = segment(encoding, &batch.schema(), std::slice::from_ref(&batch));
+            let batches = std::slice::from_ref(&batch);
+            let (bytes, _) = write_with(encoding, effort, &batch.schema(), batches).unwrap();
+            let reader = open(encoding, &batch.schema(), bytes).unwrap();
             assert_eq!(reader.rows(), rows as u64);
             let found = scan_all(reader.as_ref());
             assert_eq!(found.schema(), batch.schema());
@@ -160,7 +164,7 @@ fn an_error_of_the_input_ends_the_writing() {
         .unwrap();
         let mut batches = [Ok(batch.clone()), Err(Error::Invalid("stop".to_owned()))].into_iter();
         let error =
-            segment::format(encoding).write(&batch.schema(), &mut batches, out).unwrap_err();
+            segment::format(encoding).write(&batch.schema(), &mut batches, Effort::Thorough, out).unwrap_err();
         assert_eq!(error.to_string(), "stop");
     }
 }

@@ -8,7 +8,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::*;
 use sheaf_formats::envelope::{FileIdentity, FileKind, Reader, Writer};
 use sheaf_formats::io::MemoryFile;
-use sheaf_formats::segment::{self, Encoding, SegmentReader};
+use sheaf_formats::segment::{self, Effort, Encoding, SegmentReader};
 use sheaf_formats::{Result, statistics::SegmentStatistics};
 
 pub const IDENTITY: FileIdentity =
@@ -40,11 +40,20 @@ pub fn write(
     schema: &SchemaRef,
     batches: &[RecordBatch],
 ) -> Result<(Vec<u8>, SegmentStatistics)> {
+    write_with(encoding, Effort::Thorough, schema, batches)
+}
+
+pub fn write_with(
+    encoding: Encoding,
+    effort: Effort,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<(Vec<u8>, SegmentStatistics)> {
     let bytes = SharedBytes::default();
     let out: Box<dyn Write + Send> = Box::new(bytes.clone());
     let out = Writer::new(out, FileKind::Segment, IDENTITY)?;
     let mut batches = batches.iter().cloned().map(Ok);
-    let statistics = segment::format(encoding).write(schema, &mut batches, out)?;
+    let statistics = segment::format(encoding).write(schema, &mut batches, effort, out)?;
     Ok((bytes.bytes(), statistics))
 }
 

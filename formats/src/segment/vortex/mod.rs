@@ -18,11 +18,12 @@ use vortex::error::VortexError;
 use vortex::file::WriteOptionsSessionExt;
 
 use super::storage::StorageMap;
-use super::{Encoding, SegmentFormat, SegmentReader, footer};
+use super::{Effort, Encoding, SegmentFormat, SegmentReader, footer};
 use crate::statistics::{SegmentStatistics, StatisticsBuilder};
 use crate::{Error, Result, envelope};
 
 mod filter;
+mod quick;
 mod reader;
 mod runtime;
 mod source;
@@ -43,10 +44,11 @@ impl SegmentFormat for VortexFormat {
         &self,
         schema: &SchemaRef,
         batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
+        effort: Effort,
         mut out: envelope::Writer<Box<dyn Write + Send>>,
     ) -> Result<SegmentStatistics> {
         let storage = storage_map(schema)?;
-        let statistics = blocking(|| write_payload(&storage, batches, &mut out))?;
+        let statistics = blocking(|| write_payload(&storage, batches, effort, &mut out))?;
         out.finish(&footer::encode(Encoding::Vortex, schema, &statistics)?)?;
         Ok(statistics)
     }
@@ -79,12 +81,17 @@ fn field_name(index: usize) -> String {
 fn write_payload(
     storage: &StorageMap,
     batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
+    effort: Effort,
     out: &mut envelope::Writer<Box<dyn Write + Send>>,
 ) -> Result<SegmentStatistics> {
     let failed = |error: VortexError| source::encode_error(&error);
     let mut statistics = StatisticsBuilder::new(&storage.logical);
     let dtype = session().arrow().from_arrow_schema(&storage.stored).map_err(failed)?;
-    let mut writer = session().write_options().blocking(shared()).writer(out, dtype);
+    let options = match effort {
+        Effort::Quick => session().write_options().with_strategy(quick::strategy()),
+        Effort::Thorough => session().write_options(),
+    };
+    let mut writer = options.blocking(shared()).writer(out, dtype);
     for batch in batches {
         let batch = batch?;
         if batch.num_rows() == 0 {
@@ -131,7 +138,7 @@ mod tests {
         let disk: Box<dyn Write + Send> = Box::new(Disk(64 << 10));
         let out = envelope::Writer::new(disk, FileKind::Segment, identity).unwrap();
         let batches = &mut std::iter::once(Ok(batch.clone()));
-        let error = VortexFormat.write(&batch.schema(), batches, out).unwrap_err();
+        let error = VortexFormat.write(&batch.schema(), batches, Effort::Thorough, out).unwrap_err();
         let Error::Io { source, .. } = &error else { panic!("{error}") };
         assert_eq!(source.kind(), io::ErrorKind::StorageFull);
         assert_eq!(error.to_string().lines().count(), 1, "{error}");

@@ -1,0 +1,66 @@
+//! Flushes and merges beside writers and readers: nothing is lost, nothing comes twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sheaf_core::catalog::NewTable;
+use sheaf_core::clock::{ManualClock, SplitMix};
+use sheaf_core::vfs::MemoryVfs;
+use sheaf_core::{Durability, Environment, Options, Store};
+
+use crate::support::{assert_verified, create, delete, pairs, put_rows, row, scan};
+
+fn open(vfs: &MemoryVfs) -> Store {
+    let options = Options {
+        memtable_bytes: 20 << 10,
+        segment_rows: 256,
+        durability: Durability::None,
+        ..Options::default()
+    };
+    let environment = Environment {
+        vfs: Arc::new(vfs.clone()),
+        clock: Arc::new(ManualClock::default()),
+        rng: Arc::new(SplitMix::seeded(1)),
+    };
+    Store::open_in(environment, options).unwrap()
+}
+
+#[test]
+fn rows_stay_what_they_are_while_files_move() {
+    for row_store in [false, true] {
+        let vfs = MemoryVfs::new();
+        let store = open(&vfs);
+        let t = create(&store, NewTable { row_store, ..pairs("t", true) });
+        let mut model: BTreeMap<i64, String> = BTreeMap::new();
+        let mut random = 7_u64;
+        let mut next = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % below
+        };
+        for i in 0..30_000_u64 {
+            let key = next(1_000) as i64;
+            if next(5) == 0 {
+                delete(&store, &t, &[key]);
+                model.remove(&key);
+            } else {
+                let value = format!("value {i}");
+                put_rows(&store, &t, &[(key, &value)]);
+                model.insert(key, value);
+            }
+            if i % 1_000 == 0 {
+                let snapshot = store.snapshot().unwrap();
+                let listed: Vec<_> = model.iter().map(|(k, v)| (*k, v.clone())).collect();
+                assert_eq!(scan(&snapshot, &t), listed, "after {i} writes");
+                assert_eq!(row(&snapshot, &t, key), model.get(&key).cloned());
+            }
+        }
+        let jobs = store.jobs();
+        assert!(jobs.iter().any(|job| job.kind == "compact"), "nothing was merged");
+        assert_verified(&store);
+        store.close().unwrap();
+        drop(store);
+        let store = open(&vfs);
+        let listed: Vec<_> = model.into_iter().collect();
+        assert_eq!(scan(&store.snapshot().unwrap(), &t), listed);
+    }
+}
