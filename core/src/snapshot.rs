@@ -181,10 +181,11 @@ impl TableSnapshot {
                 None => {}
             }
         }
+        let all: Vec<usize> = (0..self.target.schema.fields().len()).collect();
         for (segment, mut ordinals) in by_segment.into_values() {
             ordinals.sort_unstable();
             ordinals.dedup();
-            batches.push(take(&segment, &self.target, &ordinals)?);
+            batches.push(take(&segment, &self.target, &ordinals, &all)?);
         }
         match batches.as_slice() {
             [one] => Ok(one.clone()),

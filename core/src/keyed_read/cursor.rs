@@ -144,17 +144,12 @@ impl MemtableCursor {
             if entry.visible_at(self.seq) {
                 return;
             }
-            // Backward it comes to the oldest version of a key first.
-            let visible = match self.backward {
-                true => {
-                    let (key, seq) = (entry.key(), self.seq);
-                    let versions = self.memtable.versions(key, key_hash(key), seq);
-                    versions.take(1).find(|v| v.visible_at(seq)).map(|v| self.memtable.keep(v))
-                }
-                false => None,
-            };
-            if visible.is_some() {
-                self.at = visible;
+            // It came to some version of the key; of those that the snapshot knows, only
+            // the newest may be visible.
+            let hash = key_hash(entry.key());
+            let newest = self.memtable.versions(entry.key(), hash, self.seq).next();
+            if let Some(visible) = newest.filter(|version| version.visible_at(self.seq)) {
+                self.at = Some(self.memtable.keep(visible));
                 return;
             }
             if !step(&self.memtable, at, self.backward) {
@@ -165,7 +160,7 @@ impl MemtableCursor {
 }
 
 fn step(memtable: &KeyedMemtable, entry: &mut OwnedEntry, backward: bool) -> bool {
-    if backward { memtable.before_key(entry) } else { memtable.advance(entry) }
+    if backward { memtable.before_key(entry) } else { memtable.after_key(entry) }
 }
 
 pub(super) struct RowFileCursor {

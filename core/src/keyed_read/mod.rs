@@ -5,12 +5,15 @@ mod range;
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+
 pub use range::RowRange;
 
 use crate::lookup::{Place, find};
 use crate::memtable::{KeyedMemtable, OwnedEntry};
 use crate::row::{Row, Value};
-use crate::segment::{SegmentHandle, take};
+use crate::segment::{SegmentHandle, adapt, take};
 use crate::snapshot::TableSnapshot;
 use crate::{Error, Result};
 
@@ -32,6 +35,39 @@ impl TableSnapshot {
                 self.row_at(&bytes)
             })
             .collect()
+    }
+
+    /// The columns `projection` of the row with this key, as a batch of one row.
+    pub fn columns(
+        &self,
+        key: &[Value<'_>],
+        projection: &[usize],
+    ) -> Result<Option<RecordBatch>> {
+        let mut bytes = Vec::with_capacity(64);
+        self.key_bytes(key, &mut bytes)?;
+        let found = find(self.state(), &bytes, self.snapshot().seq(), None)?;
+        let (layout, version, packed) = match found.place {
+            None => return Ok(None),
+            Some(Place::Memtable { entry, memtable }) => {
+                let packed = Bytes::copy_from_slice(entry.get().packed());
+                (Arc::clone(memtable.layout()), memtable.def().version, packed)
+            }
+            Some(Place::Segment { segment, ordinal }) => match segment.rows()? {
+                Some(rows) => {
+                    let (row, key_len) = rows.row(ordinal)?;
+                    (segment.row_layout()?, segment.meta.version, row.slice(key_len..))
+                }
+                None => {
+                    let ordinals = [u64::from(ordinal)];
+                    return take(&segment, self.target(), &ordinals, projection).map(Some);
+                }
+            },
+        };
+        if version == self.def().version {
+            return layout.decode(&[&bytes], &[&packed], projection).map(Some);
+        }
+        let row = layout.decode_all(&[&bytes], &[&packed])?;
+        Ok(Some(adapt(self.target(), version, &row)?.project(projection)?))
     }
 
     /// The bytes that keys with these first columns begin with.
@@ -82,7 +118,8 @@ impl TableSnapshot {
             let layout = segment.row_layout()?;
             return Ok(Row::new(Arc::clone(def), layout, segment.meta.version, bytes, key_len));
         }
-        let columns = take(segment, self.target(), &[u64::from(ordinal)])?;
+        let all: Vec<usize> = (0..def.arrow_schema().fields().len()).collect();
+        let columns = take(segment, self.target(), &[u64::from(ordinal)], &all)?;
         let layout = def.row_layout()?;
         let (keys, packed) = layout.encode(&columns)?;
         let (key, packed) = (keys.get(0), packed.get(0));

@@ -321,15 +321,17 @@ pub(crate) fn adapt(target: &Target, version: u32, batch: &RecordBatch) -> Resul
     Ok(RecordBatch::try_new_with_options(Arc::clone(&target.schema), columns, &options)?)
 }
 
-/// Rows of a segment by ordinal (strictly increasing), visible or not.
+/// The columns `projection` of rows of a segment, by ordinal (strictly increasing),
+/// visible or not.
 pub(crate) fn take(
     segment: &SegmentHandle,
     target: &Target,
     ordinals: &[u64],
+    projection: &[usize],
 ) -> Result<RecordBatch> {
     let stored = segment.physical_schema();
-    let sources =
-        sources_of(target, segment.meta.version, &stored, segment.meta.rowids.map(|r| r.min));
+    let all = sources_of(target, segment.meta.version, &stored, segment.meta.rowids.map(|r| r.min));
+    let sources: Vec<&Source> = projection.iter().map(|i| &all[*i]).collect();
     let physical: Vec<usize> = sources
         .iter()
         .filter_map(|s| if let Source::Stored(at) = s { Some(*at) } else { None })
@@ -349,7 +351,8 @@ pub(crate) fn take(
         })
         .collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(ordinals.len()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(&target.schema), columns, &options)?)
+    let schema = Arc::new(target.schema.project(projection)?);
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
 /// Statistics with one entry per column of the target.

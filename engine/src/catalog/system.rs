@@ -11,8 +11,8 @@ use super::PinnedCatalog;
 use super::rows::{Column, booleans, counts, instants, numbers, table as rows, texts};
 use crate::error::Result;
 
-pub(super) const NAMES: [&str; 6] =
-    ["tables", "segments", "memtables", "jobs", "rejects", "settings"];
+pub(super) const NAMES: [&str; 7] =
+    ["tables", "segments", "memtables", "jobs", "stalls", "rejects", "settings"];
 
 pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
     match name {
@@ -20,6 +20,7 @@ pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dy
         "segments" => segments(catalog),
         "memtables" => memtables(catalog),
         "jobs" => jobs(catalog),
+        "stalls" => stalls(catalog),
         "rejects" => rejects(catalog),
         "settings" => settings(catalog),
         _ => Ok(None),
@@ -93,6 +94,10 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
                     .map(|i| def(&i.table).map(|d| format!("{:?}", d.encoding).to_lowercase())),
             ),
         ),
+        (
+            "row_store",
+            booleans(infos.iter().map(|i| def(&i.table).is_some_and(|d| d.row_store))),
+        ),
         ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
         ("segments", counts(infos.iter().map(|i| Some(i.segments)))),
         ("disk_bytes", counts(infos.iter().map(|i| Some(i.disk_bytes)))),
@@ -133,6 +138,18 @@ fn memtables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> 
         ("bytes", counts(infos.iter().map(|i| Some(i.bytes)))),
         ("min_seq", counts(infos.iter().map(|i| Some(i.min_seq)))),
         ("max_seq", counts(infos.iter().map(|i| Some(i.max_seq)))),
+    ])
+}
+
+fn stalls(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let infos = catalog.store.stalls();
+    rows(vec![
+        ("kind", texts(infos.iter().map(|i| Some(i.kind)))),
+        ("reason", texts(infos.iter().map(|i| Some(i.reason)))),
+        ("started", instants(infos.iter().map(|i| Some(i.started_us)))),
+        ("ended", instants(infos.iter().map(|i| Some(i.ended_us)))),
+        ("writes", counts(infos.iter().map(|i| Some(i.writes)))),
+        ("stalled_us", counts(infos.iter().map(|i| Some(i.stalled_us)))),
     ])
 }
 

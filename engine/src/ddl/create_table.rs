@@ -108,7 +108,13 @@ pub(super) fn new_table(
             terms.iter().map(|term| cluster_column(term, &columns)).collect::<Result<_>>()?
         }
     };
-    let (encoding, options) = read_options(&table.table_options)?;
+    let TableOptions { encoding, row_store } = read_options(&table.table_options)?;
+    if row_store && primary_key.is_empty() {
+        return Err(Error::new(
+            ErrorKind::InvalidParameter,
+            "row_store is for point reads, and the table has no PRIMARY KEY",
+        ));
+    }
     Ok(NewTable {
         schema,
         name: name.name,
@@ -117,7 +123,8 @@ pub(super) fn new_table(
         partition,
         cluster_by,
         encoding,
-        options,
+        row_store,
+        options: BTreeMap::new(),
     })
 }
 
@@ -154,11 +161,18 @@ fn key_column(column: &IndexColumn) -> Result<String> {
     }
 }
 
-/// `WITH (format = 'parquet')`
-fn read_options(options: &CreateTableOptions) -> Result<(Encoding, BTreeMap<String, String>)> {
-    let mut encoding = Encoding::default();
+/// What WITH says.
+#[derive(Default)]
+struct TableOptions {
+    encoding: Encoding,
+    row_store: bool,
+}
+
+/// `WITH (format = 'parquet', row_store = true)`
+fn read_options(options: &CreateTableOptions) -> Result<TableOptions> {
+    let mut read = TableOptions::default();
     let options = match options {
-        CreateTableOptions::None => return Ok((encoding, BTreeMap::new())),
+        CreateTableOptions::None => return Ok(read),
         CreateTableOptions::With(options) => options,
         other => return Err(Error::not_supported(format!("{other} in CREATE TABLE"))),
     };
@@ -174,24 +188,28 @@ fn read_options(options: &CreateTableOptions) -> Result<(Encoding, BTreeMap<Stri
             Expr::Identifier(ident) => fold(ident),
             other => other.to_string(),
         };
+        let wrong = |why: String| {
+            Error::new(ErrorKind::InvalidParameter, why).at(ident_position(key))
+        };
         match fold(key).as_str() {
             "format" => {
-                encoding = value.parse::<Encoding>().map_err(|error| {
-                    Error::new(ErrorKind::InvalidParameter, error.to_string())
-                        .at(ident_position(key))
-                })?;
+                read.encoding = value.parse().map_err(|error: sheaf_formats::Error| wrong(error.to_string()))?;
+            }
+            "row_store" => {
+                read.row_store = match value.to_lowercase().as_str() {
+                    "true" | "on" | "1" => true,
+                    "false" | "off" | "0" => false,
+                    other => return Err(wrong(format!("row_store is true or false, not '{other}'"))),
+                };
             }
             other => {
-                return Err(Error::new(
-                    ErrorKind::InvalidParameter,
-                    format!("there is no table option '{other}'"),
-                )
-                .at(ident_position(key))
-                .hint("the only one is format, 'vortex' or 'parquet'"));
+                return Err(wrong(format!("there is no table option '{other}'"))
+                    .suggest(other, ["format", "row_store"])
+                    .hint("there are format ('vortex' or 'parquet') and row_store (true or false)"));
             }
         }
     }
-    Ok((encoding, BTreeMap::new()))
+    Ok(read)
 }
 
 /// Refuses every clause that is not read above: what is built from the clauses that

@@ -34,6 +34,7 @@ impl Fixture {
         let options = Options { background: false, ..Options::default() };
         let store = Store::in_memory(options).unwrap();
         let table = NewTable {
+            row_store: false,
             schema: SchemaId(1),
             name: "t".into(),
             columns: vec![
