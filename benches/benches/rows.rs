@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Int64Array, RecordBatch, StringViewArray};
+use datafusion::common::ScalarValue;
 use sheaf_benches::{Failure, Report, flights, percentile, rate, timed};
 use sheafdb::core::catalog::TableDef;
 use sheafdb::core::{Durability, OnConflict, Store, Write, WriteBatch};
@@ -118,13 +119,36 @@ fn reads(path: &Path, report: &mut Report) -> Result<(), Failure> {
     latency(report, "point read, row in a segment", get(store, &def, ROWS)?);
     let session = database.session();
     let mut samples = Vec::new();
-    for i in 0..500_i64 {
+    for i in 0..20_000_i64 {
+        let sql = format!("SELECT v FROM t WHERE k = {}", spread(i, ROWS));
         let start = Instant::now();
-        session
-            .query_blocking(&format!("SELECT v FROM t WHERE k = {}", spread(i, ROWS)), vec![])?;
+        session.query_blocking(&sql, vec![])?;
         samples.push(start.elapsed());
     }
-    latency(report, "point SELECT through SQL", samples);
+    latency(report, "point SELECT, parsed each time", samples);
+    for (what, create) in [
+        ("point SELECT, prepared", ""),
+        (
+            "point SELECT, prepared, row_store",
+            "CREATE TABLE s (k BIGINT PRIMARY KEY, v TEXT) WITH (row_store = true); \
+             INSERT INTO s SELECT * FROM t; CALL sheaf.flush('s'); DROP TABLE t; \
+             ALTER TABLE s RENAME TO t",
+        ),
+    ] {
+        session.execute_blocking(create)?;
+        let prepared = session.prepare("SELECT v FROM t WHERE k = $1")?;
+        let mut samples = Vec::new();
+        for i in 0..50_000 {
+            let key = vec![ScalarValue::Int64(Some(spread(i, ROWS)))];
+            let start = Instant::now();
+            let rows = session.block_on(async { prepared.run(key).await?.collect().await })??;
+            samples.push(start.elapsed());
+            if rows.len() != 1 {
+                return Err("a row is missing".into());
+            }
+        }
+        latency(report, what, samples);
+    }
     Ok(())
 }
 

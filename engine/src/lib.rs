@@ -22,6 +22,7 @@
 //!   ddl    statements -> changes of the catalog
 //!   dml    statements -> queries -> rows -> one commit
 //!   query  statements -> DataFusion plan over `catalog`, pinned to the snapshot
+//!   point  statements about one row by its key -> the row, without a plan
 //!      |
 //!   scan, functions            tables and functions for DataFusion
 //!      |
@@ -36,6 +37,7 @@ mod error;
 mod files;
 mod functions;
 mod optimizer;
+mod point;
 mod scan;
 mod session;
 mod sql;

@@ -18,6 +18,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::database::{Database, on_query_threads, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Readings;
+use crate::point::{self, PointQuery};
 use crate::sql::{self, Statement};
 
 pub(crate) use context::{Context, blocking};
@@ -81,6 +82,13 @@ impl Session {
 
     /// Runs exactly one statement whose `$1`, `$2`… stand for `parameters`.
     pub async fn query_with(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<Output> {
+        // Worth no other thread. Longer texts may need the stack that the others have.
+        if point::may_be(sql)
+            && let Some(point) = sql::parse_one(sql)?.point_query()
+            && let Some(output) = self.answer(&point, &parameters)?
+        {
+            return Ok(output);
+        }
         let (session, sql) = (self.clone(), sql.to_owned());
         on_query_threads(async move { session.run(sql::parse_one(&sql)?, parameters).await }).await
     }
@@ -149,6 +157,12 @@ impl Session {
         let settings = self.inner.settings.read().clone();
         let readings = self.inner.readings.clone();
         Context::new(&self.inner.database, &state, settings, readings, parameters)
+    }
+
+    /// The answer to a query for one row by its key; `None` when it must be planned.
+    fn answer(&self, point: &PointQuery, parameters: &[ScalarValue]) -> Result<Option<Output>> {
+        let settings = self.inner.settings.read().clone();
+        point.answer(self.inner.database.store(), &settings, parameters)
     }
 
     async fn run(&self, statement: Statement, parameters: Vec<ScalarValue>) -> Result<Output> {

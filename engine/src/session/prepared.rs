@@ -1,6 +1,7 @@
 //! Prepared statements: by handle from Rust, by name from SQL.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -9,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, ValueWithSpan, vis
 use super::{Output, Session};
 use crate::database::on_query_threads;
 use crate::error::{Error, ErrorKind, Result};
+use crate::point::PointQuery;
 use crate::sql::{self, sql_name};
 
 /// A statement that is parsed once and run many times.
@@ -16,16 +18,26 @@ use crate::sql::{self, sql_name};
 pub struct Prepared {
     session: Session,
     statement: sql::Statement,
+    /// The statement, when it asks for one row by its key.
+    point: Option<Arc<PointQuery>>,
 }
 
 impl Prepared {
     pub(super) fn new(session: Session, statement: sql::Statement) -> Self {
-        Self { session, statement }
+        let point = statement.point_query().map(Arc::new);
+        Self { session, statement, point }
     }
 
-    /// Runs it, with `$1`, `$2`… standing for `parameters`. It is planned anew, at
-    /// the newest snapshot, with the types of these parameters.
+    /// Runs it at the newest snapshot, with `$1`, `$2`… standing for `parameters`. A
+    /// query for one row by its key is answered at once; what it means is worked out
+    /// again when a table has changed. Other statements are planned anew, with the types
+    /// of these parameters.
     pub async fn run(&self, parameters: Vec<ScalarValue>) -> Result<Output> {
+        if let Some(point) = &self.point
+            && let Some(output) = self.session.answer(point, &parameters)?
+        {
+            return Ok(output);
+        }
         let this = self.clone();
         on_query_threads(async move { this.session.run(this.statement, parameters).await }).await
     }

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::prepared::Named;
 use super::{Output, Session, describe};
 use crate::error::{Error, ErrorKind, Result};
+use crate::point::PointQuery;
 use crate::sql::{self, arrow_type, fold, ident_position, one_ident, position_of};
 use crate::{ddl, dml, files};
 
@@ -40,6 +41,11 @@ async fn run_sql(
 ) -> Result<Output> {
     match statement {
         Statement::Query(_) => {
+            if let Some(point) = PointQuery::recognise(&statement)
+                && let Some(output) = session.answer(&point, &parameters)?
+            {
+                return Ok(output);
+            }
             let context = session.context(parameters)?;
             let plan = context.plan(statement).await?;
             Output::running(context.stream(&plan).await?).await

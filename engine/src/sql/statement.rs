@@ -1,6 +1,7 @@
 //! A statement: of the parser's grammar, or of ours where the parser's has no room
 //! for what we say.
 
+use crate::point::PointQuery;
 use datafusion::sql::sqlparser::ast;
 
 use super::copy::Copy;
@@ -12,6 +13,16 @@ pub(crate) enum Statement {
     Copy(Box<Copy>),
     /// Everything else.
     Sql(Box<ast::Statement>),
+}
+
+impl Statement {
+    /// The query for one row by its key that it may be.
+    pub fn point_query(&self) -> Option<PointQuery> {
+        match self {
+            Self::Sql(statement) => PointQuery::recognise(statement),
+            Self::Copy(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]
