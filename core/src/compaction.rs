@@ -80,7 +80,7 @@ pub(crate) fn debt_rows(table: &TableState, horizon: u64, segment_rows: usize) -
 /// Whether so many rows have ended that the segment is worth rewriting by itself.
 fn is_rotten(segment: &SegmentHandle, horizon: u64, thorough: bool) -> bool {
     let ended = segment.deletes.count_at(horizon);
-    if thorough { ended > 0 } else { ended * 5 > segment.meta.rows }
+    if thorough { ended > 0 } else { ended * 3 > segment.meta.rows }
 }
 
 /// Writes the merged segment.

@@ -15,6 +15,8 @@ use crate::workspace::cargo;
 
 const BENCHMARKS: &str = "benches/benches";
 const RESULTS: &str = "benches/results";
+/// The benchmark beside key-value stores.
+const KEY_VALUE: &str = "keyvalue";
 /// A ratio may be this part of the committed one: these machines are noisy.
 const NOISE: f64 = 0.8;
 
@@ -56,6 +58,7 @@ fn names(name: Option<&str>) -> Vec<String> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
         .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
         .collect();
+    names.push(KEY_VALUE.to_owned());
     names.sort();
     names
 }
@@ -64,8 +67,15 @@ fn measure(name: &str, json: &Path) -> Result<Value, String> {
     std::fs::create_dir_all(RESULTS).map_err(|e| format!("{RESULTS}: {e}"))?;
     // Benchmarks run in the folder of their package.
     let json = std::path::absolute(json).map_err(|e| e.to_string())?;
-    let status = cargo(&["bench", "--package", "sheaf-benches", "--features", "peers"])
-        .args(["--bench", name])
+    let mut command = if name == KEY_VALUE {
+        // A package of its own, so that RocksDB is built for it alone.
+        cargo(&["run", "--release", "--package", "sheaf-bench-keyvalue", "--features", "peers"])
+    } else {
+        let mut command = cargo(&["bench", "--package", "sheaf-benches", "--features", "peers"]);
+        command.args(["--bench", name]);
+        command
+    };
+    let status = command
         .env("SHEAF_BENCH_JSON", &json)
         .status()
         .map_err(|e| format!("cargo did not start: {e}"))?;

@@ -4,12 +4,14 @@
 
 mod data;
 mod engines;
+mod report;
 mod workloads;
 
 use std::path::Path;
 use std::process::Command;
 
 use clap::Parser;
+use report::Report;
 use serde::{Deserialize, Serialize};
 
 #[global_allocator]
@@ -69,7 +71,7 @@ fn main() -> Result<(), Failure> {
         println!("{}", serde_json::to_string(&figures)?);
         return Ok(());
     }
-    let mut report = Report { engines: engines.clone(), rows: Vec::new() };
+    let mut report = Report::new(engines.clone());
     for workload in &workloads {
         let mut columns = Vec::new();
         for engine in &engines {
@@ -100,46 +102,4 @@ fn child(
     }
     let text = String::from_utf8(output.stdout)?;
     Ok(serde_json::from_str(text.lines().last().ok_or("no figures")?)?)
-}
-
-/// What was measured, as it is printed and kept.
-#[derive(Serialize)]
-struct Report {
-    engines: Vec<String>,
-    rows: Vec<Row>,
-}
-
-#[derive(Serialize)]
-struct Row {
-    workload: String,
-    figure: String,
-    unit: String,
-    /// By engine.
-    values: Vec<f64>,
-}
-
-impl Report {
-    fn add(&mut self, workload: &str, columns: &[Vec<Figure>]) {
-        for (i, figure) in columns[0].iter().enumerate() {
-            let values: Vec<f64> = columns.iter().map(|figures| figures[i].value).collect();
-            print!("{workload:<10} {:<44}", figure.name);
-            for (engine, value) in self.engines.iter().zip(&values) {
-                print!("  {engine} {value:>11.1}");
-            }
-            println!("  {}", figure.unit);
-            self.rows.push(Row {
-                workload: workload.to_owned(),
-                figure: figure.name.clone(),
-                unit: figure.unit.clone(),
-                values,
-            });
-        }
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        if let Some(path) = std::env::var_os("SHEAF_BENCH_JSON") {
-            std::fs::write(path, serde_json::to_string_pretty(&self)? + "\n")?;
-        }
-        Ok(())
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sheaf_core::catalog::NewTable;
 use sheaf_core::vfs::{MemoryVfs, Vfs};
 use sheaf_core::{Durability, Error, OnConflict, Options, Store};
 
@@ -167,7 +168,7 @@ fn a_torn_tail_is_cut_and_damage_below_it_is_an_error() {
 fn damage_in_any_file_is_found() {
     let vfs = MemoryVfs::new();
     let store = open(&vfs, 1);
-    let t = create(&store, pairs("t", true));
+    let t = create(&store, NewTable { row_store: true, ..pairs("t", true) });
     put(&store, &t, &[(1, "a"), (2, "b"), (3, "c")]);
     store.flush(None).unwrap();
     delete(&store, &t, &[2]);

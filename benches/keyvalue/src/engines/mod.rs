@@ -14,7 +14,8 @@ use crate::Failure;
 pub const KEY_LEN: usize = 16;
 /// Bytes of a value.
 pub const VALUE_LEN: usize = 100;
-/// Memory of each engine for what it read.
+/// Memory of a peer for what it read; Sheaf reads through mapped files.
+#[cfg(feature = "peers")]
 pub const CACHE_BYTES: usize = 1 << 30;
 /// Memory of each engine for what it is to flush, per buffer; four of them at most.
 pub const BUFFER_BYTES: usize = 128 << 20;
