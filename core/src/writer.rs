@@ -243,7 +243,10 @@ impl Writer {
                 let work = Work {
                     rows_in: memtable.rows(),
                     rows_out: segments.iter().map(|s| s.meta.rows).sum(),
-                    bytes_out: segments.iter().map(|s| s.meta.bytes + s.meta.key_bytes + s.meta.row_bytes).sum(),
+                    bytes_out: segments
+                        .iter()
+                        .map(|s| s.meta.bytes + s.meta.key_bytes + s.meta.row_bytes)
+                        .sum(),
                 };
                 let flush = FlushCommit { table, memtable: Some(memtable.clone()), segments };
                 self.call(|reply| Command::Flushed(flush, reply))?;

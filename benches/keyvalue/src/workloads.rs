@@ -12,12 +12,7 @@ use crate::{Failure, Figure};
 pub const NAMES: [&str; 4] = ["puts", "synced", "ycsb", "busy"];
 
 /// Runs one workload of one engine in a new folder.
-pub fn run(
-    workload: &str,
-    engine: &str,
-    folder: &Path,
-    keys: u64,
-) -> Result<Vec<Figure>, Failure> {
+pub fn run(workload: &str, engine: &str, folder: &Path, keys: u64) -> Result<Vec<Figure>, Failure> {
     let engine = engines::open(engine, folder)?;
     let engine = engine.as_ref();
     match workload {

@@ -10,8 +10,8 @@ use super::{
     Catalog, CatalogChange, ColumnDef, ColumnId, NewColumn, NewTable, PartitionSpecId, SchemaDef,
     SchemaId, TableDef, TableId, ViewDef, ViewId,
 };
-use crate::row;
 use crate::partition::PartitionSpec;
+use crate::row;
 use crate::{Error, Result};
 
 /// The next catalog, and what of the old one must go with it.

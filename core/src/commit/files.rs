@@ -88,9 +88,11 @@ impl Committer {
                 }
                 (MovedRows::Append(rowids), Some(Memtable::Append(memtable))) => {
                     let ended: HashMap<u64, u64> = memtable.deletions().into_iter().collect();
-                    handle.deletes.end_all(rowids.iter().enumerate().filter_map(|(at, rowid)| {
-                        ended.get(rowid).map(|seq| (at as u32, *seq))
-                    }));
+                    handle.deletes.end_all(
+                        rowids.iter().enumerate().filter_map(|(at, rowid)| {
+                            ended.get(rowid).map(|seq| (at as u32, *seq))
+                        }),
+                    );
                 }
                 (MovedRows::Append(_), _) => {}
             }

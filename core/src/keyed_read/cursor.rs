@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use super::range::KeyRange;
 use crate::memtable::{KeyedMemtable, Memtable, OwnedEntry};
 use crate::row::{Row, RowBytes, key_hash};
-use crate::segment::{RowFile, SegmentHandle, scan_segment};
+use crate::segment::{RowFile, RowPiece, SegmentHandle, scan_segment};
 use crate::snapshot::{PartScan, TableSnapshot};
 use crate::{Error, Result};
 
@@ -172,6 +172,8 @@ pub(super) struct RowFileCursor {
     left: std::ops::Range<u32>,
     /// The row it stands on, and its key's length.
     at: Option<(Bytes, usize)>,
+    /// Rows around it.
+    piece: Option<RowPiece>,
     seq: u64,
     backward: bool,
     range: KeyRange,
@@ -197,6 +199,7 @@ impl RowFileCursor {
             newer: segment.meta.max_seq > seq,
             left: from..to,
             at: None,
+            piece: None,
             seq,
             backward,
             range: range.clone(),
@@ -216,8 +219,9 @@ impl RowFileCursor {
             if self.newer && self.segment.seqs(&[u64::from(ordinal)])?[0] > self.seq {
                 continue;
             }
-            let rows = self.segment.rows()?.ok_or_else(ended)?;
-            let (row, key_len) = rows.row(ordinal)?;
+            let segment = Arc::clone(&self.segment);
+            let rows = segment.rows()?.ok_or_else(ended)?;
+            let (row, key_len) = self.row(rows, ordinal)?;
             if self.range.holds(&row[..key_len]) {
                 self.at = Some((row, key_len));
             } else {
@@ -225,6 +229,20 @@ impl RowFileCursor {
             }
             return Ok(());
         }
+    }
+
+    /// A row, from the piece that holds it. Backward each row is read alone.
+    fn row(&mut self, rows: &RowFile, ordinal: u32) -> Result<(Bytes, usize)> {
+        if self.backward {
+            return rows.row(ordinal);
+        }
+        if let Some(piece) = &self.piece
+            && let Some(row) = rows.row_of(piece, ordinal)?
+        {
+            return Ok(row);
+        }
+        let piece = self.piece.insert(rows.piece(ordinal)?);
+        rows.row_of(piece, ordinal)?.ok_or_else(ended)
     }
 }
 

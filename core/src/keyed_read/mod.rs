@@ -26,7 +26,10 @@ impl TableSnapshot {
     }
 
     /// The rows with these keys, each in the place of its key.
-    pub fn rows<'a>(&self, keys: impl IntoIterator<Item = &'a [Value<'a>]>) -> Result<Vec<Option<Row>>> {
+    pub fn rows<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a [Value<'a>]>,
+    ) -> Result<Vec<Option<Row>>> {
         let mut bytes = Vec::with_capacity(64);
         keys.into_iter()
             .map(|key| {
@@ -38,11 +41,7 @@ impl TableSnapshot {
     }
 
     /// The columns `projection` of the row with this key, as a batch of one row.
-    pub fn columns(
-        &self,
-        key: &[Value<'_>],
-        projection: &[usize],
-    ) -> Result<Option<RecordBatch>> {
+    pub fn columns(&self, key: &[Value<'_>], projection: &[usize]) -> Result<Option<RecordBatch>> {
         let mut bytes = Vec::with_capacity(64);
         self.key_bytes(key, &mut bytes)?;
         let found = find(self.state(), &bytes, self.snapshot().seq(), None)?;
@@ -95,7 +94,9 @@ impl TableSnapshot {
     fn row_at(&self, key: &[u8]) -> Result<Option<Row>> {
         match find(self.state(), key, self.snapshot().seq(), None)?.place {
             Some(Place::Memtable { entry, memtable }) => Ok(Some(self.of_entry(&memtable, &entry))),
-            Some(Place::Segment { segment, ordinal }) => self.of_segment(&segment, ordinal).map(Some),
+            Some(Place::Segment { segment, ordinal }) => {
+                self.of_segment(&segment, ordinal).map(Some)
+            }
             None => Ok(None),
         }
     }

@@ -141,9 +141,9 @@ impl RowRange {
         let mut first: Option<usize> = None;
         for (i, cursor) in cursors.iter().enumerate() {
             let Some(key) = cursor.key() else { continue };
-            let before = first.and_then(|at| cursors[at].key()).is_none_or(|other| {
-                if self.backward { key > other } else { key < other }
-            });
+            let before = first
+                .and_then(|at| cursors[at].key())
+                .is_none_or(|other| if self.backward { key > other } else { key < other });
             if before {
                 first = Some(i);
             }

@@ -139,4 +139,3 @@ pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
     };
     batch.columns().iter().map(size).sum()
 }
-

@@ -128,7 +128,10 @@ impl KeyCodec {
     }
 
     /// The columns of keys, in key order.
-    pub(crate) fn columns<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>> {
+    pub(crate) fn columns<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Vec<ArrayRef>> {
         let parser = self.converter.parser();
         Ok(self.converter.convert_rows(keys.map(|key| parser.parse(key)))?)
     }

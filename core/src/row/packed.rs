@@ -210,7 +210,9 @@ impl PackedCodec {
                 (Slot::Sorted(i, converter), Value::Other(array))
                     if array.data_type() == data_type && array.len() == 1 =>
                 {
-                    out.extend_from_slice(converter.convert_columns(&[Arc::clone(array)])?.row(0).data());
+                    out.extend_from_slice(
+                        converter.convert_columns(&[Arc::clone(array)])?.row(0).data(),
+                    );
                     *i
                 }
                 (Slot::Sorted(i, _), Value::Null) => *i,
@@ -435,7 +437,11 @@ mod tests {
             ("b", Arc::new(BooleanArray::from(vec![true, false, true])), true),
             ("s", Arc::new(StringViewArray::from(vec![Some("ab"), None, Some("")])), true),
             ("l", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists)), true),
-            ("t", Arc::new(StringViewArray::from(vec!["xyz", "a longer text than that", ""])), true),
+            (
+                "t",
+                Arc::new(StringViewArray::from(vec!["xyz", "a longer text than that", ""])),
+                true,
+            ),
         ])
         .unwrap()
     }

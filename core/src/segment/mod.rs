@@ -35,7 +35,7 @@ pub(crate) use delete_vector::DeleteVector;
 pub(crate) use key_index::KeyIndex;
 pub(crate) use meta::{DeleteVectorRef, RowIds, SegmentMeta, segment_dir};
 pub(crate) use read::{Target, adapt, scan_memtable, scan_segment, segment_statistics, take};
-pub(crate) use row_file::RowFile;
+pub(crate) use row_file::{RowFile, RowPiece};
 pub(crate) use sort::{order, reorder};
 pub(crate) use write::{Rowids, SegmentInput, Seqs, WriteContext, stream_segment, write_segment};
 

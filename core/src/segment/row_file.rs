@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! rows u64 | rows are in key order u64 (0 or 1)
+//! fences   u64 x rows / 64       first bytes of every 64th key, if in key order
 //! offsets  u32 x (rows + 1)      into what follows
 //! rows     key length u16, key, packed columns; by ordinal
 //! ```
@@ -22,12 +23,17 @@ use crate::{Error, Result};
 const HEADER_LEN: u64 = 16;
 const KEY_LEN_LEN: usize = 2;
 
+/// Rows from one fence to the next.
+const FENCE_ROWS: usize = 64;
+
 /// An open row file.
 #[derive(Debug)]
 pub(crate) struct RowFile {
     file: envelope::Reader,
     rows: u64,
     in_key_order: bool,
+    /// Big-endian first bytes of every 64th key.
+    fences: Bytes,
 }
 
 impl RowFile {
@@ -40,6 +46,11 @@ impl RowFile {
     ) -> io::Result<()> {
         out.write_all(&(keys.len() as u64).to_le_bytes())?;
         out.write_all(&u64::from(in_key_order).to_le_bytes())?;
+        if in_key_order {
+            for key in keys.iter().step_by(FENCE_ROWS) {
+                out.write_all(&fence_of(key))?;
+            }
+        }
         let mut end = 0_usize;
         out.write_all(&0_u32.to_le_bytes())?;
         for (key, packed) in keys.iter().zip(packed.iter()) {
@@ -64,7 +75,9 @@ impl RowFile {
             return Err(damaged(&file));
         }
         let in_key_order = header[8] == 1;
-        Ok(Self { file, rows, in_key_order })
+        let fences = if in_key_order { (rows as usize).div_ceil(FENCE_ROWS) * 8 } else { 0 };
+        let fences = file.read(HEADER_LEN, fences)?;
+        Ok(Self { file, rows, in_key_order, fences })
     }
 
     /// Whether keys ascend with ordinals.
@@ -74,15 +87,22 @@ impl RowFile {
 
     /// A row: its key followed by its packed columns, and the key's length.
     pub(crate) fn row(&self, ordinal: u32) -> Result<(Bytes, usize)> {
-        let row = self.stored(ordinal)?;
-        let Some(key_len) = row.first_chunk().map(|len| usize::from(u16::from_le_bytes(*len)))
-        else {
-            return Err(damaged(&self.file));
+        split(self.stored(ordinal)?).ok_or_else(|| damaged(&self.file))
+    }
+
+    /// A row of a piece of this file, as with [`Self::row`]; `None` when it is in another.
+    pub(crate) fn row_of(&self, piece: &RowPiece, ordinal: u32) -> Result<Option<(Bytes, usize)>> {
+        let Some(i) = ordinal.checked_sub(piece.first).map(|i| i as usize) else {
+            return Ok(None);
         };
-        if KEY_LEN_LEN + key_len > row.len() {
-            return Err(damaged(&self.file));
+        if (i + 2) * 4 > piece.offsets.len() {
+            return Ok(None);
         }
-        Ok((row.slice(KEY_LEN_LEN..), key_len))
+        let start = offset_at(&piece.offsets, 0);
+        let at = |i: usize| offset_at(&piece.offsets, i).checked_sub(start).map(|at| at as usize);
+        let row = at(i).zip(at(i + 1)).filter(|(from, to)| from <= to && *to <= piece.rows.len());
+        let row = row.and_then(|(from, to)| split(piece.rows.slice(from..to)));
+        row.map(Some).ok_or_else(|| damaged(&self.file))
     }
 
     /// The key of a row.
@@ -99,7 +119,14 @@ impl RowFile {
 
     /// The first ordinal whose key is not before `key`, in a file in key order.
     pub(crate) fn lower_bound(&self, key: &[u8]) -> Result<u32> {
-        let (mut from, mut to) = (0, self.rows as u32);
+        let fence = fence_of(key);
+        let fences: &[[u8; 8]] = self.fences.as_chunks().0;
+        // Rows up to the last fence that is smaller come before the key, and the row of
+        // the first that is larger comes after it.
+        let before = fences.partition_point(|other| *other < fence).saturating_sub(1);
+        let after = fences.partition_point(|other| *other <= fence);
+        let (mut from, mut to) =
+            ((before * FENCE_ROWS) as u32, (after * FENCE_ROWS).min(self.rows as usize) as u32);
         while from < to {
             let middle = from + (to - from) / 2;
             let (row, key_len) = self.row(middle)?;
@@ -112,6 +139,24 @@ impl RowFile {
         Ok(from)
     }
 
+    /// The rows from `first` on, at most 64 of them, as one piece: cheaper than one by one.
+    pub(crate) fn piece(&self, first: u32) -> Result<RowPiece> {
+        let count = (self.rows.saturating_sub(first.into())).min(FENCE_ROWS as u64) as usize;
+        let offsets = self.file.read(self.offsets() + u64::from(first) * 4, (count + 1) * 4)?;
+        let at = |i: usize| offset_at(&offsets, i);
+        let len = at(count).checked_sub(at(0)).ok_or_else(|| damaged(&self.file))?;
+        let rows = self.file.read(self.blob() + u64::from(at(0)), len as usize)?;
+        Ok(RowPiece { first, offsets, rows })
+    }
+
+    fn offsets(&self) -> u64 {
+        HEADER_LEN + self.fences.len() as u64
+    }
+
+    fn blob(&self) -> u64 {
+        self.offsets() + (self.rows + 1) * 4
+    }
+
     /// Checks every byte.
     pub(crate) fn verify(&self) -> Result<u64> {
         Ok(self.file.verify_all()?)
@@ -121,20 +166,103 @@ impl RowFile {
         if u64::from(ordinal) >= self.rows {
             return Err(damaged(&self.file));
         }
-        let offsets = self.file.read(HEADER_LEN + u64::from(ordinal) * 4, 8)?;
-        let at = |i: usize| {
-            u32::from_le_bytes([offsets[i], offsets[i + 1], offsets[i + 2], offsets[i + 3]])
-        };
-        let (from, to) = (at(0), at(4));
+        let offsets = self.file.read(self.offsets() + u64::from(ordinal) * 4, 8)?;
+        let (from, to) = (offset_at(&offsets, 0), offset_at(&offsets, 1));
         let len = to.checked_sub(from).ok_or_else(|| damaged(&self.file))?;
-        let blob = HEADER_LEN + (self.rows + 1) * 4;
-        Ok(self.file.read(blob + u64::from(from), len as usize)?)
+        Ok(self.file.read(self.blob() + u64::from(from), len as usize)?)
     }
+}
+
+/// Rows that lie one after another.
+#[derive(Debug)]
+pub(crate) struct RowPiece {
+    first: u32,
+    offsets: Bytes,
+    rows: Bytes,
+}
+
+/// A stored row without the length of its key.
+fn split(row: Bytes) -> Option<(Bytes, usize)> {
+    let key_len = usize::from(u16::from_le_bytes(*row.first_chunk()?));
+    (KEY_LEN_LEN + key_len <= row.len()).then(|| (row.slice(KEY_LEN_LEN..), key_len))
+}
+
+/// The first bytes of a key, zeros behind a shorter one.
+fn fence_of(key: &[u8]) -> [u8; 8] {
+    let mut fence = [0; 8];
+    let len = key.len().min(8);
+    fence[..len].copy_from_slice(&key[..len]);
+    fence
+}
+
+fn offset_at(offsets: &[u8], i: usize) -> u32 {
+    let at = i * 4;
+    u32::from_le_bytes([offsets[at], offsets[at + 1], offsets[at + 2], offsets[at + 3]])
 }
 
 fn damaged(file: &envelope::Reader) -> Error {
     Error::Corrupt {
         file: file.name().to_owned(),
         what: "the row file does not fit its segment".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sheaf_formats::envelope::{FileIdentity, Writer};
+    use sheaf_formats::io::MemoryFile;
+
+    use super::*;
+
+    fn rows_of(keys: &[String]) -> RowBytes {
+        let mut ends = vec![0];
+        let mut bytes = Vec::new();
+        for key in keys {
+            bytes.extend_from_slice(key.as_bytes());
+            ends.push(bytes.len() as u32);
+        }
+        RowBytes::from_parts(bytes.into(), ends)
+    }
+
+    fn build(keys: &[String], in_key_order: bool) -> RowFile {
+        let identity = FileIdentity { file_id: 7, ..FileIdentity::default() };
+        let mut writer = Writer::new(Vec::new(), FileKind::RowSidecar, identity).unwrap();
+        let rows = rows_of(keys);
+        RowFile::write(&rows, &rows, in_key_order, &mut writer).unwrap();
+        let bytes = writer.finish(&[]).unwrap();
+        RowFile::open(Arc::new(MemoryFile::new("r", bytes)), 7, keys.len() as u64).unwrap()
+    }
+
+    #[test]
+    fn rows_are_found_by_ordinal_alone_and_in_pieces() {
+        let keys: Vec<String> = (0..200).map(|i| "x".repeat(200 - i)).collect();
+        let file = build(&keys, false);
+        for (ordinal, key) in keys.iter().enumerate() {
+            let row = file.row(ordinal as u32).unwrap();
+            assert_eq!((row.0.as_ref(), row.1), ([key.as_bytes(); 2].concat().as_ref(), key.len()));
+            let piece = file.piece(ordinal.saturating_sub(10) as u32).unwrap();
+            assert_eq!(file.row_of(&piece, ordinal as u32).unwrap(), Some(row));
+        }
+        let piece = file.piece(100).unwrap();
+        assert!(file.row_of(&piece, 99).unwrap().is_none());
+        assert!(file.row_of(&piece, 164).unwrap().is_none());
+        assert!(file.row(200).is_err());
+    }
+
+    #[test]
+    fn bounds_are_found_between_fences_that_are_alike() {
+        for len in [0, 1, 63, 64, 65, 1000] {
+            // Half of the keys share their first eight bytes.
+            let mut keys: Vec<String> = (0..len)
+                .map(|i| if i % 2 == 0 { format!("together{i:04}") } else { format!("{i:04}") })
+                .collect();
+            keys.sort();
+            let file = build(&keys, true);
+            let sought = ["", "0500", "together", "together0500", "together0501", "u", "1"];
+            for key in sought.into_iter().chain(keys.iter().map(String::as_str)) {
+                let wanted = keys.partition_point(|other| other.as_str() < key);
+                assert_eq!(file.lower_bound(key.as_bytes()).unwrap() as usize, wanted, "{key:?}");
+            }
+        }
     }
 }

@@ -94,10 +94,7 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
                     .map(|i| def(&i.table).map(|d| format!("{:?}", d.encoding).to_lowercase())),
             ),
         ),
-        (
-            "row_store",
-            booleans(infos.iter().map(|i| def(&i.table).is_some_and(|d| d.row_store))),
-        ),
+        ("row_store", booleans(infos.iter().map(|i| def(&i.table).is_some_and(|d| d.row_store)))),
         ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
         ("segments", counts(infos.iter().map(|i| Some(i.segments)))),
         ("disk_bytes", counts(infos.iter().map(|i| Some(i.disk_bytes)))),

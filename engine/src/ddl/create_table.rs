@@ -188,24 +188,29 @@ fn read_options(options: &CreateTableOptions) -> Result<TableOptions> {
             Expr::Identifier(ident) => fold(ident),
             other => other.to_string(),
         };
-        let wrong = |why: String| {
-            Error::new(ErrorKind::InvalidParameter, why).at(ident_position(key))
-        };
+        let wrong =
+            |why: String| Error::new(ErrorKind::InvalidParameter, why).at(ident_position(key));
         match fold(key).as_str() {
             "format" => {
-                read.encoding = value.parse().map_err(|error: sheaf_formats::Error| wrong(error.to_string()))?;
+                read.encoding = value
+                    .parse()
+                    .map_err(|error: sheaf_formats::Error| wrong(error.to_string()))?;
             }
             "row_store" => {
                 read.row_store = match value.to_lowercase().as_str() {
                     "true" | "on" | "1" => true,
                     "false" | "off" | "0" => false,
-                    other => return Err(wrong(format!("row_store is true or false, not '{other}'"))),
+                    other => {
+                        return Err(wrong(format!("row_store is true or false, not '{other}'")));
+                    }
                 };
             }
             other => {
                 return Err(wrong(format!("there is no table option '{other}'"))
                     .suggest(other, ["format", "row_store"])
-                    .hint("there are format ('vortex' or 'parquet') and row_store (true or false)"));
+                    .hint(
+                        "there are format ('vortex' or 'parquet') and row_store (true or false)",
+                    ));
             }
         }
     }

@@ -7,7 +7,11 @@ use sheafdb::{Database, Session};
 
 use crate::support::run;
 
-async fn answer(session: &Session, sql: &str, values: &[ScalarValue]) -> Result<RecordBatch, String> {
+async fn answer(
+    session: &Session,
+    sql: &str,
+    values: &[ScalarValue],
+) -> Result<RecordBatch, String> {
     let output = session.query_with(sql, values.to_vec()).await.map_err(|e| e.to_string())?;
     let schema = output.schema().unwrap().clone();
     let batches = output.collect().await.map_err(|e| e.to_string())?;
@@ -47,9 +51,13 @@ async fn they_agree_with_the_planner() {
             ),
         )
         .await;
-        run(&session, "INSERT INTO t SELECT value, 'k' || value, value / 2.0, \
+        run(
+            &session,
+            "INSERT INTO t SELECT value, 'k' || value, value / 2.0, \
                        TIMESTAMP '2026-01-01 10:00:00', value \
-                       FROM generate_series(1, 50)").await;
+                       FROM generate_series(1, 50)",
+        )
+        .await;
         for place in ["memtable", "segment", "both"] {
             let (one, text) = (ScalarValue::Int32(Some(7)), ScalarValue::Utf8(Some("k7".into())));
             let wide = ScalarValue::Int64(Some(7));
@@ -59,7 +67,11 @@ async fn they_agree_with_the_planner() {
             for (sql, values, rows) in [
                 ("SELECT * FROM t WHERE a = 7 AND b = 'k7'", vec![], 1),
                 ("SELECT * FROM t WHERE b = $1 AND a = $2", vec![text.clone(), one.clone()], 1),
-                ("select e, a as \"X\" from public.t where $1 = a and b = $2", vec![wide, text.clone()], 1),
+                (
+                    "select e, a as \"X\" from public.t where $1 = a and b = $2",
+                    vec![wide, text.clone()],
+                    1,
+                ),
                 ("SELECT \"C\" FROM t WHERE b = $1 AND a = $2", vec![text.clone(), float], 1),
                 ("SELECT d FROM t WHERE b = $1 AND a = $2", vec![text.clone(), far], 0),
                 ("SELECT d FROM t WHERE b = $1 AND a = $2", vec![text.clone(), none], 0),
@@ -87,7 +99,8 @@ async fn they_agree_with_the_planner() {
 async fn a_prepared_one_follows_the_table() {
     let database = Database::in_memory().unwrap();
     let session = database.session();
-    run(&session, "CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'one')").await;
+    run(&session, "CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'one')")
+        .await;
     let prepared = session.prepare("SELECT * FROM t WHERE k = $1").unwrap();
     let ask = async || {
         let output = prepared.run(vec![ScalarValue::Int64(Some(1))]).await?;

@@ -163,8 +163,9 @@ fn an_error_of_the_input_ends_the_writing() {
         )
         .unwrap();
         let mut batches = [Ok(batch.clone()), Err(Error::Invalid("stop".to_owned()))].into_iter();
-        let error =
-            segment::format(encoding).write(&batch.schema(), &mut batches, Effort::Thorough, out).unwrap_err();
+        let error = segment::format(encoding)
+            .write(&batch.schema(), &mut batches, Effort::Thorough, out)
+            .unwrap_err();
         assert_eq!(error.to_string(), "stop");
     }
 }

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use arrow::array::{BinaryBuilder, RecordBatch};
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Options,
-    WaitForCompactOptions, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, Options, WaitForCompactOptions, WriteOptions,
 };
 
 use super::{BUFFER_BYTES, CACHE_BYTES, Engine, KEY_LEN, sum};
@@ -103,4 +102,3 @@ pub fn batch(keys: &mut BinaryBuilder, values: &mut BinaryBuilder) -> Result<Rec
         ("v", std::sync::Arc::new(values.finish())),
     ])?)
 }
-

@@ -138,7 +138,8 @@ mod tests {
         let disk: Box<dyn Write + Send> = Box::new(Disk(64 << 10));
         let out = envelope::Writer::new(disk, FileKind::Segment, identity).unwrap();
         let batches = &mut std::iter::once(Ok(batch.clone()));
-        let error = VortexFormat.write(&batch.schema(), batches, Effort::Thorough, out).unwrap_err();
+        let error =
+            VortexFormat.write(&batch.schema(), batches, Effort::Thorough, out).unwrap_err();
         let Error::Io { source, .. } = &error else { panic!("{error}") };
         assert_eq!(source.kind(), io::ErrorKind::StorageFull);
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
