@@ -68,7 +68,7 @@ impl KeyFilter {
 /// Offset of the block: the hash's upper half, scaled to their number.
 fn block_of(hash: u64, len: usize) -> usize {
     let blocks = (len / BLOCK_LEN) as u64;
-    ((hash >> 32) * blocks >> 32) as usize * BLOCK_LEN
+    (((hash >> 32) * blocks) >> 32) as usize * BLOCK_LEN
 }
 
 /// One bit per word, from the hash's lower half.
