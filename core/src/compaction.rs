@@ -59,7 +59,8 @@ pub(crate) fn pick(
             .iter()
             .take_while(|s| {
                 rows += s.meta.rows;
-                bytes += s.meta.bytes;
+                // Rows are not compressed, and one file of them holds 4 GiB at most.
+                bytes += s.meta.bytes.max(s.meta.row_bytes / 4);
                 rows <= segment_rows as u64 && bytes <= MERGE_BYTES
             })
             .count();

@@ -32,6 +32,9 @@ const SLOWEST_NS_PER_BYTE: u64 = 40;
 /// Delays add up to at least this before a writer sleeps.
 const DELAY_NS_MIN: u64 = 200_000;
 
+/// A writer sleeps for no longer than this at a time.
+const DELAY_NS_MAX: u64 = 100_000_000;
+
 /// A table that lags behind is flushed when the log is larger than this.
 const LOG_BYTES_MAX: u64 = 1 << 30;
 
@@ -45,6 +48,8 @@ const PAUSE_US: i64 = 100_000;
 struct Inner {
     /// Tables to flush.
     wanted: Vec<TableId>,
+    /// The table whose frozen memtables are being flushed.
+    flushing: Option<TableId>,
     failed: Option<String>,
     closing: bool,
     stalls: VecDeque<StallInfo>,
@@ -84,36 +89,44 @@ impl Pressure {
         (self.trigger / 64).min(1 << 20)
     }
 
-    /// Notes the present sizes. `active` are the bytes of each table's memtables, without
-    /// those that are being flushed; `laggards` the tables that the oldest log file is
-    /// kept for.
+    /// Notes the present sizes: per table the bytes of all its memtables, and of the
+    /// active one. `laggards` are the tables that the oldest log file is kept for.
     pub(crate) fn note(
         &self,
-        total: usize,
-        active: &[(TableId, usize)],
+        tables: &[(TableId, usize, usize)],
         log_bytes: u64,
         laggards: Vec<TableId>,
     ) {
-        let before = self.memtable_bytes.swap(total, Ordering::AcqRel);
+        let total: usize = tables.iter().map(|(_, all, _)| all).sum();
         let mut wanted = if log_bytes > LOG_BYTES_MAX { laggards } else { Vec::new() };
-        let unflushed: usize = active.iter().map(|(_, bytes)| bytes).sum();
-        if unflushed > self.trigger
-            && let Some((largest, _)) = active.iter().max_by_key(|(_, bytes)| *bytes)
+        let mut inner = self.inner.lock();
+        // Frozen memtables of the table that is being flushed are on their way.
+        let waiting = |(table, all, active): &(TableId, usize, usize)| {
+            let bytes = if inner.flushing == Some(*table) { *active } else { *all };
+            (bytes, *table)
+        };
+        let waiting: Vec<(usize, TableId)> = tables.iter().map(waiting).collect();
+        if waiting.iter().map(|(bytes, _)| bytes).sum::<usize>() > self.trigger
+            && let Some((_, largest)) = waiting.iter().max()
         {
             wanted.push(*largest);
         }
-        if !wanted.is_empty() {
-            let mut inner = self.inner.lock();
-            for table in wanted {
-                if !inner.wanted.contains(&table) {
-                    inner.wanted.push(table);
-                    self.flush.notify_one();
-                }
+        for table in wanted {
+            if !inner.wanted.contains(&table) {
+                inner.wanted.push(table);
+                self.flush.notify_one();
             }
         }
+        // Under the lock: a writer that has looked is asleep before it is woken.
+        let before = self.memtable_bytes.swap(total, Ordering::AcqRel);
         if total < before {
             self.room.notify_all();
         }
+    }
+
+    /// Notes which table is being flushed.
+    pub(crate) fn flushing(&self, table: Option<TableId>) {
+        self.inner.lock().flushing = table;
     }
 
     /// Slows a writer of `bytes` while memtables are beyond the trigger, and blocks it
@@ -148,11 +161,12 @@ impl Pressure {
         let range = self.trigger * (WAIT_FACTOR - SLOW_FACTOR);
         let share = (total - slow_at) as f64 / range as f64;
         let delay = (bytes as f64 * share * SLOWEST_NS_PER_BYTE as f64) as u64;
-        let owed = self.owed_ns.fetch_add(delay, Ordering::Relaxed) + delay;
+        let owed = self.owed_ns.fetch_add(delay, Ordering::Relaxed).saturating_add(delay);
         if owed < DELAY_NS_MIN {
             return;
         }
-        self.owed_ns.fetch_sub(owed, Ordering::Relaxed);
+        // One of several writers takes all of it.
+        let owed = self.owed_ns.swap(0, Ordering::Relaxed).min(DELAY_NS_MAX);
         let mut inner = self.inner.lock();
         let started_us = self.clock.now_us();
         if !inner.closing {

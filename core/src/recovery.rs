@@ -93,7 +93,7 @@ pub(crate) fn recover(
             info.note(&record);
             replay(&state, &record)
         })?;
-        if outcome.torn > 0 && i + 1 < files.len() && durable.is_none() {
+        if outcome.after > 0 && i + 1 < files.len() && durable.is_none() {
             // The next file is only made after this one is durable as a whole.
             return Err(Error::Corrupt {
                 file: path,

@@ -145,8 +145,11 @@ impl Writer {
             let flusher = spawn("sheaf-flush", move || {
                 while let Ok(table) = pressure.next_flush(IDLE) {
                     let Some(writer) = weak.upgrade() else { break };
-                    if let Some(table) = table {
-                        writer.guarded(|| writer.flush_in_background(table));
+                    let Some(table) = table else { continue };
+                    let turn = AssertUnwindSafe(|| writer.flush_in_background(table));
+                    if std::panic::catch_unwind(turn).is_err() {
+                        writer.pressure.flushing(None);
+                        writer.pressure.flush_failed(table, "a flush panicked");
                     }
                 }
             })?;
@@ -157,19 +160,15 @@ impl Writer {
                     if !writer.wait_for_debt() {
                         break;
                     }
-                    writer.guarded(|| writer.compact_in_background());
+                    let turn = AssertUnwindSafe(|| writer.compact_in_background());
+                    if std::panic::catch_unwind(turn).is_err() {
+                        tracing::error!("a merge panicked");
+                    }
                 }
             })?;
             self.threads.lock().push(compactor);
         }
         Ok(())
-    }
-
-    /// Runs a turn of a background thread, which survives its panic.
-    fn guarded(&self, turn: impl FnOnce()) {
-        if std::panic::catch_unwind(AssertUnwindSafe(turn)).is_err() {
-            self.pressure.fail("background work panicked");
-        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -197,7 +196,11 @@ impl Writer {
     pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
         if !self.options.background {
             while let Ok(Some(table)) = self.pressure.next_flush(Duration::ZERO) {
-                self.flush(table)?;
+                if let Err(error) = self.flush(table) {
+                    self.pressure.flush_failed(table, &error.to_string());
+                    return Err(error);
+                }
+                self.pressure.recovered();
             }
         }
         self.pressure.wait_for_room(bytes)
@@ -216,6 +219,13 @@ impl Writer {
     /// Flushes everything that the memtables of a table hold now.
     pub(crate) fn flush(&self, table: TableId) -> Result<()> {
         let _one_at_a_time = self.flushing.lock();
+        self.pressure.flushing(Some(table));
+        let flushed = self.flush_memtables(table);
+        self.pressure.flushing(None);
+        flushed
+    }
+
+    fn flush_memtables(&self, table: TableId) -> Result<()> {
         let memtables = self.call(|reply| Command::Rotate(table, reply))?;
         if memtables.is_empty() {
             return self.flush_deletes(table);
@@ -339,15 +349,22 @@ impl Writer {
         }
     }
 
-    /// Does one merge of any table; false when there is none to do.
+    /// Does a merge of each table that needs one; false when there was none to do. One
+    /// that fails does not keep the others from theirs.
     fn compact_anything(&self) -> Result<bool> {
         let tables: Vec<TableId> = self.shared.current().tables.keys().copied().collect();
+        let mut done = false;
+        let mut failed = None;
         for table in tables {
-            if self.compact_once(table, false)? {
-                return Ok(true);
+            match self.compact_once(table, false) {
+                Ok(merged) => done |= merged,
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(false)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(done),
+        }
     }
 
     /// Makes the log durable and stops the threads. Calling it again does nothing.

@@ -311,9 +311,9 @@ impl Committer {
     fn note_pressure(&mut self) {
         self.unnoted_bytes = 0;
         let state = self.shared.current();
-        let total = state.tables.values().map(|t| t.memtable_bytes()).sum();
-        let active: Vec<(TableId, usize)> =
-            state.tables.iter().map(|(id, t)| (*id, t.active.bytes())).collect();
+        let sizes =
+            |(id, t): (&TableId, &Arc<TableState>)| (*id, t.memtable_bytes(), t.active.bytes());
+        let tables: Vec<(TableId, usize, usize)> = state.tables.iter().map(sizes).collect();
         // Files that are only kept for a reader do not count: no flush frees them.
         let needed: Vec<(&LogFileInfo, Vec<TableId>)> = self
             .log_files
@@ -324,7 +324,7 @@ impl Committer {
         let log_bytes =
             needed.iter().map(|(info, _)| info.bytes).sum::<u64>() + self.log.file_bytes();
         let laggards = needed.into_iter().next().map(|(_, tables)| tables);
-        self.pressure.note(total, &active, log_bytes, laggards.unwrap_or_default());
+        self.pressure.note(&tables, log_bytes, laggards.unwrap_or_default());
     }
 
     fn rotate_log(&mut self) -> Result<()> {

@@ -23,6 +23,8 @@ pub(crate) struct ReadOutcome {
     pub end: u64,
     /// Bytes after it: a torn tail.
     pub torn: u64,
+    /// Bytes after it, zeros too.
+    pub after: u64,
 }
 
 /// First sequence numbers of the log files, in order.
@@ -49,7 +51,7 @@ pub(crate) fn read_from(
     if bytes.len() < HEADER_LEN as usize {
         // Files are made durable with their header before the first record, so a
         // shorter one never held any.
-        return Ok(ReadOutcome { end: 0, torn: bytes.len() as u64 });
+        return Ok(ReadOutcome { end: 0, torn: bytes.len() as u64, after: bytes.len() as u64 });
     }
     let (identity, first_seq) = decode_header(&path, &bytes)?;
     if first_seq != from.first_seq {
@@ -75,7 +77,8 @@ pub(crate) fn read_from(
             format!("byte {offset} is damaged, and bytes up to {known} were acknowledged"),
         ));
     }
-    Ok(ReadOutcome { end: offset as u64, torn: torn as u64 })
+    let after = (bytes.len() - offset) as u64;
+    Ok(ReadOutcome { end: offset as u64, torn: torn as u64, after })
 }
 
 /// The largest durable offset that a whole mark after `offset` speaks of.

@@ -147,7 +147,10 @@ impl LogWriter {
     /// Syncs the current file and goes on in a new one; returns what the old holds.
     /// Names ascend also when a file saw no record at all.
     pub(crate) fn rotate(&mut self, identity: FileIdentity, next_seq: u64) -> Result<LogFileInfo> {
-        self.sync()?;
+        // Zeros in a file that another follows are damage.
+        let cut = self.file.set_len(self.offset).and_then(|()| self.file.sync());
+        cut.map_err(|source| Error::Io { path: self.info.path.clone(), source })?;
+        self.durable = self.offset;
         let first_seq = next_seq.max(self.first_seq + 1);
         let next = Self::create(Arc::clone(&self.vfs), identity, first_seq)?;
         Ok(std::mem::replace(self, next).info)

@@ -5,6 +5,7 @@
 //! readers. A table that is half full is followed by a larger one; the old one stays for
 //! readers that are in it.
 
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use parking_lot::Mutex;
@@ -30,15 +31,40 @@ pub(super) struct HashIndex {
 
 struct Writer {
     /// All tables that ever were, the current one last.
-    #[expect(clippy::vec_box, reason = "readers hold pointers to them")]
-    tables: Vec<Box<Table>>,
+    tables: Vec<NonNull<Table>>,
     keys: usize,
 }
 
+// SAFETY: the tables are the writer's own, and readers only read them.
+unsafe impl Send for Writer {}
+
+impl Writer {
+    fn current(&self) -> &Table {
+        let table = self.tables.last().expect("there is always one");
+        // SAFETY: tables live as long as the writer.
+        unsafe { table.as_ref() }
+    }
+
+    fn add(&mut self, table: Table) -> *mut Table {
+        let table = Box::leak(Box::new(table));
+        self.tables.push(NonNull::from(&mut *table));
+        table
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        for table in self.tables.drain(..) {
+            // SAFETY: it was leaked from a box, and readers are gone with the index.
+            drop(unsafe { Box::from_raw(table.as_ptr()) });
+        }
+    }
+}
+
 impl Table {
-    fn new(slots: usize) -> Box<Self> {
+    fn new(slots: usize) -> Self {
         let empty = || AtomicPtr::new(std::ptr::null_mut());
-        Box::new(Self { slots: std::iter::repeat_with(empty).take(slots).collect() })
+        Self { slots: std::iter::repeat_with(empty).take(slots).collect() }
     }
 
     /// The slot of `key`, or the empty one where it would be, and what is in it.
@@ -85,9 +111,9 @@ impl HashIndex {
     /// With room for so many keys before it grows.
     pub(super) fn new(keys: usize) -> Self {
         let slots = (keys * 2).next_power_of_two().max(SLOTS_MIN);
-        let mut table = Table::new(slots);
-        let current = AtomicPtr::new(std::ptr::from_mut(table.as_mut()));
-        Self { current, writer: Mutex::new(Writer { tables: vec![table], keys: 0 }) }
+        let mut writer = Writer { tables: Vec::new(), keys: 0 };
+        let current = AtomicPtr::new(writer.add(Table::new(slots)));
+        Self { current, writer: Mutex::new(writer) }
     }
 
     /// The newest version of the key, whose hash is `hash`.
@@ -104,7 +130,7 @@ impl HashIndex {
         I: Iterator<Item = (NodeRef, u64)>,
     {
         let mut writer = self.writer.lock();
-        let table = writer.tables.last().expect("there is always one");
+        let table = writer.current();
         let (slot, before) = table.slot(node.key(), hash);
         table.set(slot, node, hash);
         if before.is_some() {
@@ -113,15 +139,15 @@ impl HashIndex {
         let slots = table.slots.len();
         writer.keys += 1;
         if writer.keys * 2 > slots {
-            let mut larger = Table::new(slots * 4);
+            let larger = Table::new(slots * 4);
             for (node, hash) in all() {
                 let (slot, _) = larger.slot(node.key(), hash);
                 larger.set(slot, node, hash);
             }
             let (slot, _) = larger.slot(node.key(), hash);
             larger.set(slot, node, hash);
-            self.current.store(std::ptr::from_mut(larger.as_mut()), Ordering::Release);
-            writer.tables.push(larger);
+            let larger = writer.add(larger);
+            self.current.store(larger, Ordering::Release);
         }
     }
 

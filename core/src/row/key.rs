@@ -186,7 +186,13 @@ fn push_value(data_type: &DataType, value: &Value<'_>, out: &mut Vec<u8>) -> Res
         out.resize(start + width, 0);
         let value = match value {
             Value::Float(v) if v.is_nan() => &Value::Float(f64::NAN),
+            // Before zero is made positive: the type may round to it.
+            Value::Float(v) if *data_type == DataType::Float32 => {
+                &Value::Float(f64::from(*v as f32) + 0.0)
+            }
             Value::Float(v) => &Value::Float(v + 0.0),
+            Value::Other(_) if data_type.is_floating() => return Err(fail()),
+            Value::Other(array) if array.is_null(0) => return Err(fail()),
             other => other,
         };
         if !scalar::write(data_type, value, &mut out[start..]) {

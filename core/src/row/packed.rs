@@ -180,6 +180,10 @@ impl PackedCodec {
             values.clone().zip(&self.slots).zip(&self.fields).enumerate()
         {
             let data_type = field.data_type();
+            let value = match value {
+                Value::Other(array) if array.len() == 1 && array.is_null(0) => &Value::Null,
+                value => value,
+            };
             if matches!(value, Value::Null) {
                 if !field.is_nullable() {
                     return Err(Error::Invalid(format!("column '{}' is NOT NULL", field.name())));

@@ -212,6 +212,10 @@ impl WriteFile for LocalFile {
         self.0.write_all_at(bytes, offset)
     }
 
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
     }

@@ -287,6 +287,15 @@ impl WriteFile for MemoryWriter {
         Ok(())
     }
 
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.world.lock().operation()?;
+        let mut node = self.node.lock();
+        node.live.truncate(len as usize);
+        let end = node.unsynced.end.min(len as usize);
+        node.unsynced = node.unsynced.start.min(end)..end;
+        Ok(())
+    }
+
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.world.lock().operation()?;
         self.node.lock().write_at(offset as usize, bytes);

@@ -27,6 +27,9 @@ pub trait WriteFile: Write + Send {
     /// [`Write`], which goes on where it was.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Cuts the file; durable after the next sync.
+    fn set_len(&mut self, len: u64) -> io::Result<()>;
+
     /// Returns when everything written so far is on stable storage.
     fn sync(&mut self) -> io::Result<()>;
 }

@@ -16,8 +16,8 @@ use datafusion::sql::sqlparser::ast::{
     Expr, ObjectName, SelectItem, SetExpr, Statement, TableFactor, WildcardAdditionalOptions,
 };
 use parking_lot::Mutex;
-use sheaf_core::Store;
 use sheaf_core::catalog::{Catalog, TableDef};
+use sheaf_core::{Store, Value};
 
 use crate::error::Result;
 use crate::session::{Output, Settings};
@@ -26,6 +26,9 @@ use key::{Operand, operands};
 
 /// Bytes of a text that [`may_be`] looks at.
 const TEXT_MAX: usize = 1024;
+
+/// Bytes of texts in a key that is looked for here.
+const KEY_BYTES_MAX: usize = 4096;
 
 /// Whether a text may be such a statement: short, and without nesting.
 pub(crate) fn may_be(sql: &str) -> bool {
@@ -89,15 +92,31 @@ impl PointQuery {
         settings: &Settings,
         parameters: &[ScalarValue],
     ) -> Result<Option<Output>> {
+        if store.is_read_only() {
+            // To look for what the writer did may take a while.
+            return Ok(None);
+        }
         let snapshot = store.snapshot()?;
         let Some(plan) = self.plan(snapshot.catalog(), &settings.schema) else { return Ok(None) };
         let mut key = Vec::with_capacity(plan.key.len());
+        let mut bytes = 0;
         for (column, operand) in plan.table.key_indices().into_iter().zip(&plan.key) {
             let data_type = plan.table.arrow_schema().field(column).data_type();
             match self.key[*operand].1.value(data_type, parameters) {
-                Some(value) => key.push(value),
+                Some(value) => {
+                    bytes += match &value {
+                        Value::Text(text) => text.len(),
+                        Value::Bytes(bytes) => bytes.len(),
+                        _ => 0,
+                    };
+                    key.push(value);
+                }
                 None => return Ok(None),
             }
+        }
+        if bytes > KEY_BYTES_MAX {
+            // No row has such a key, and the store would say that it is too long.
+            return Ok(None);
         }
         let found = snapshot.table(plan.table.id)?.columns(&key, &plan.projection)?;
         let rows = match found {
