@@ -192,6 +192,10 @@ impl Store {
 
     /// Reads everything and checks it.
     pub fn verify(&self) -> Result<VerifyReport> {
+        let _files_stay = match &self.inner.role {
+            Role::Writer(writer) => Some(writer.keep_files()),
+            Role::Reader(_) => None,
+        };
         verify::verify(self.inner.vfs.as_ref(), &self.snapshot()?)
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::catalog::TableId;
 use crate::clock::new_ulid;
@@ -43,6 +43,8 @@ pub(crate) struct Writer {
     /// One flush at a time, and one compaction beside it.
     flushing: Mutex<()>,
     compacting: Mutex<()>,
+    /// Locked while files are deleted, or must not be.
+    collecting: Mutex<()>,
     /// Something was flushed: there may be something to merge.
     flushed: Condvar,
     /// False when the store closes; goes with `flushed`.
@@ -124,6 +126,7 @@ impl Writer {
             closed: AtomicBool::new(false),
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
+            collecting: Mutex::new(()),
             flushed: Condvar::new(),
             open: Mutex::new(true),
             threads: Mutex::new(vec![timer]),
@@ -309,7 +312,13 @@ impl Writer {
 
     /// Deletes what nobody needs.
     pub(crate) fn collect(&self) -> Result<()> {
+        let _alone = self.collecting.lock();
         self.call(Command::Collect)
+    }
+
+    /// No file is deleted until the guard is dropped.
+    pub(crate) fn keep_files(&self) -> MutexGuard<'_, ()> {
+        self.collecting.lock()
     }
 
     fn flush_in_background(&self, table: TableId) {

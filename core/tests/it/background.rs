@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sheaf_core::catalog::NewTable;
+use arrow::datatypes::DataType;
+use sheaf_core::catalog::{CatalogChange, NewTable, TableDef};
 use sheaf_core::clock::{ManualClock, SplitMix};
 use sheaf_core::vfs::MemoryVfs;
-use sheaf_core::{Durability, Environment, Options, Store};
+use sheaf_core::{
+    Durability, Environment, OnConflict, Options, RowBuilder, Store, Value, Write, WriteBatch,
+};
 
-use crate::support::{assert_verified, create, delete, pairs, put_rows, row, scan};
+use crate::support::{assert_verified, column, create, def, delete, pairs, put_rows, row, scan};
 
 fn open(vfs: &MemoryVfs) -> Store {
     let options = Options {
@@ -63,4 +66,35 @@ fn rows_stay_what_they_are_while_files_move() {
         let listed: Vec<_> = model.into_iter().collect();
         assert_eq!(scan(&store.snapshot().unwrap(), &t), listed);
     }
+}
+
+/// A row with NULL in the columns after `v`.
+fn put(store: &Store, t: &Arc<TableDef>, key: i64, value: &str) {
+    let mut row = vec![Value::from(key), Value::from(value)];
+    row.resize(t.arrow_schema().fields().len(), Value::Null);
+    let mut rows = RowBuilder::new(t).unwrap();
+    rows.push(&row).unwrap();
+    let write = Write::Put { rows, on_conflict: OnConflict::Replace };
+    store.commit(WriteBatch { writes: vec![write], ..WriteBatch::default() }).unwrap();
+}
+
+#[test]
+fn memtables_that_a_change_of_the_table_froze_are_flushed() {
+    let vfs = MemoryVfs::new();
+    let store = open(&vfs);
+    create(&store, pairs("t", true));
+    let long = "x".repeat(1_000);
+    // Each change of the definition freezes less than a flush is asked for, and all of
+    // them together are more than writers may have waiting.
+    for i in 0..20_i64 {
+        let t = def(&store, "t");
+        for k in 0..10 {
+            put(&store, &t, i * 10 + k, &long);
+        }
+        let column = column(&format!("c{i}"), DataType::Int32);
+        let table = t.id;
+        store.change_catalog(CatalogChange::AddColumn { table, column }).unwrap();
+    }
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(scan(&snapshot, &def(&store, "t")).len(), 200);
 }

@@ -83,6 +83,11 @@ async fn they_agree_with_the_planner() {
                 ("SELECT a + 1 FROM t WHERE b = 'k7' AND a = 7", vec![], 1),
                 ("SELECT a FROM t WHERE b = 'k7'", vec![], 1),
                 ("SELECT a FROM t WHERE b = 'k7' AND \"C\" = 3.5", vec![], 1),
+                (
+                    "SELECT a FROM t WHERE b = $1 AND a = 7",
+                    vec![ScalarValue::Utf8(Some("k".repeat(20_000)))],
+                    0,
+                ),
                 ("SELECT a FROM nowhere WHERE b = 'k7' AND a = 7", vec![], 0),
             ] {
                 assert_eq!(same(&session, sql, &values).await, rows, "{sql} {place}");
