@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use crate::catalog::{NewTable, TableDef};
 use crate::commit::{BulkCommit, Command, check_rows};
+use crate::compaction::SETTLED;
 use crate::lookup;
 use crate::partition::{Bucket, split};
 use crate::row::{batch_bytes, key_hash};
@@ -314,7 +315,8 @@ fn write_bucket(writer: &Writer, def: &TableDef, bucket: Bucket, buffer: Buffer)
                 None => rows,
             };
             let rowids = if def.is_keyed() { Rowids::None } else { Rowids::AtCommit };
-            let input = SegmentInput { bucket, rows, seqs: Seqs::AtCommit, rowids, level: 1 };
+            let level = SETTLED;
+            let input = SegmentInput { bucket, rows, seqs: Seqs::AtCommit, rowids, level };
             written.push(write_segment(writer.context(), def, input)?);
         }
         Ok(())

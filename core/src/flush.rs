@@ -10,6 +10,7 @@ use arrow::datatypes::UInt64Type;
 use crate::Result;
 use crate::catalog::TableDef;
 use crate::commit::{MovedRows, NewSegment};
+use crate::compaction::FLUSHED;
 use crate::memtable::{KeyedMemtable, Memtable};
 use crate::partition::{Bucket, split_indices};
 use crate::segment::{
@@ -90,7 +91,7 @@ fn write_append(
             rows: part.project(&columns)?,
             seqs: Seqs::PerRow(seqs[start..start + len].to_vec()),
             rowids: Rowids::PerRow(rowids.clone()),
-            level: 0,
+            level: FLUSHED,
         };
         let meta = write_segment(context, def, input)?;
         segments.push(NewSegment { meta, rows: MovedRows::Append(rowids) });
@@ -135,7 +136,7 @@ fn write_keyed(
                 rows,
                 seqs: Seqs::PerRow(versions.iter().map(|v| v.seq()).collect()),
                 rowids: Rowids::None,
-                level: 0,
+                level: FLUSHED,
             };
             let meta = write_segment(context, def, input)?;
             segments.push(NewSegment { meta, rows: MovedRows::Keyed(versions) });

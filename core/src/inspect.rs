@@ -51,7 +51,7 @@ pub struct SegmentInfo {
     pub min_seq: u64,
     /// Largest sequence number of its rows.
     pub max_seq: u64,
-    /// 0 for a flushed segment, 1 for a compacted or bulk-loaded one.
+    /// 0 when flushed, 1 when merged in part, 2 when loaded or merged with all that overlapped it.
     pub level: u32,
     /// Encoding's name.
     pub encoding: &'static str,
@@ -89,10 +89,14 @@ pub struct JobInfo {
     pub started_us: i64,
     /// Duration in microseconds; `None` while it runs.
     pub duration_us: Option<u64>,
+    /// Why it was done; empty where there was no choice.
+    pub reason: &'static str,
     /// Rows read.
     pub rows_in: u64,
     /// Rows written.
     pub rows_out: u64,
+    /// Bytes of files read.
+    pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
     /// What went wrong, if anything.
@@ -132,8 +136,7 @@ pub struct VerifyReport {
 pub(crate) fn tables(
     state: &State,
     seq: u64,
-    horizon: u64,
-    segment_rows: usize,
+    policy: &compaction::Policy,
 ) -> Result<Vec<TableInfo>> {
     state
         .tables
@@ -152,7 +155,7 @@ pub(crate) fn tables(
                 info.memtable_rows += memtable.rows();
                 info.rows += memtable.visible_rows(seq);
             }
-            info.compaction_debt_rows = compaction::debt_rows(table, horizon, segment_rows);
+            info.compaction_debt_rows = compaction::debt_rows(table, policy)?;
             Ok(info)
         })
         .collect()

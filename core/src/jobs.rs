@@ -16,8 +16,11 @@ const REMEMBERED: usize = 256;
 /// What a job did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Work {
+    /// Why it was done, where there is a choice.
+    pub reason: &'static str,
     pub rows_in: u64,
     pub rows_out: u64,
+    pub bytes_in: u64,
     pub bytes_out: u64,
 }
 
@@ -51,8 +54,10 @@ impl Jobs {
                 table,
                 started_us,
                 duration_us: None,
+                reason: "",
                 rows_in: 0,
                 rows_out: 0,
+                bytes_in: 0,
                 bytes_out: 0,
                 error: None,
             });
@@ -66,8 +71,10 @@ impl Jobs {
             info.duration_us = Some(duration);
             match &result {
                 Ok(work) => {
+                    info.reason = work.reason;
                     info.rows_in = work.rows_in;
                     info.rows_out = work.rows_out;
+                    info.bytes_in = work.bytes_in;
                     info.bytes_out = work.bytes_out;
                 }
                 Err(error) => info.error = Some(error.to_string()),

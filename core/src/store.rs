@@ -8,6 +8,7 @@ use crate::bulk::BulkLoad;
 use crate::catalog::{CatalogChange, NewTable, TableId};
 use crate::clock::{Clock, Rng, SplitMix, SystemClock};
 use crate::commit::{Command, prepare};
+use crate::compaction::Policy;
 use crate::inspect::{JobInfo, MemtableInfo, SegmentInfo, StallInfo, TableInfo, VerifyReport};
 use crate::reader::Follower;
 use crate::snapshot::Snapshot;
@@ -35,6 +36,8 @@ pub struct Options {
     pub segment_rows: usize,
     /// Flush and compact in the background.
     pub background: bool,
+    /// Bytes of files that background compaction reads in a second; 0 is no limit.
+    pub compaction_bytes_per_second: u64,
 }
 
 impl Default for Options {
@@ -47,6 +50,7 @@ impl Default for Options {
             memtable_bytes: 128 << 20,
             segment_rows: 1 << 20,
             background: true,
+            compaction_bytes_per_second: 256 << 20,
         }
     }
 }
@@ -80,6 +84,7 @@ pub struct Store {
 struct Inner {
     shared: Arc<Shared>,
     vfs: Arc<dyn Vfs>,
+    clock: Arc<dyn Clock>,
     segment_rows: usize,
     role: Role,
 }
@@ -107,6 +112,7 @@ impl Store {
     /// Opens the database in an environment.
     pub fn open_in(environment: Environment, options: Options) -> Result<Self> {
         let vfs = Arc::clone(&environment.vfs);
+        let clock = Arc::clone(&environment.clock);
         let segment_rows = options.segment_rows.clamp(1, u32::MAX as usize / 2);
         let (shared, role) = if options.read_only {
             let follower = Follower::open(&environment)?;
@@ -115,7 +121,7 @@ impl Store {
             let writer = Writer::open(environment, Options { segment_rows, ..options })?;
             (Arc::clone(writer.shared()), Role::Writer(writer))
         };
-        Ok(Self { inner: Arc::new(Inner { shared, vfs, segment_rows, role }) })
+        Ok(Self { inner: Arc::new(Inner { shared, vfs, clock, segment_rows, role }) })
     }
 
     /// The newest state that is committed. A read-only store looks for what the
@@ -176,7 +182,7 @@ impl Store {
     pub fn compact(&self, table: Option<TableId>) -> Result<()> {
         let writer = self.writer()?;
         for id in self.tables_or_all(table) {
-            while writer.compact_once(id, true)? {}
+            while writer.compact_once(id, true, &mut |_| Ok(()))? {}
         }
         writer.collect()
     }
@@ -185,7 +191,7 @@ impl Store {
     pub fn settle(&self) -> Result<()> {
         let writer = self.writer()?;
         for id in self.tables_or_all(None) {
-            while writer.compact_once(id, false)? {}
+            while writer.compact_once(id, false, &mut |_| Ok(()))? {}
         }
         writer.collect()
     }
@@ -207,8 +213,13 @@ impl Store {
     /// Sizes per table.
     pub fn tables(&self) -> Result<Vec<TableInfo>> {
         let (pin, state) = self.pinned()?;
-        let horizon = self.inner.shared.horizon();
-        inspect::tables(&state, pin.seq, horizon, self.inner.segment_rows)
+        let policy = Policy {
+            segment_rows: self.inner.segment_rows as u64,
+            horizon: self.inner.shared.horizon(),
+            now_us: self.inner.clock.now_us(),
+            thorough: false,
+        };
+        inspect::tables(&state, pin.seq, &policy)
     }
 
     /// Every segment.

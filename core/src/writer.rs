@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::catalog::TableId;
 use crate::clock::new_ulid;
 use crate::collect;
 use crate::commit::{Command, CommitQueue, Committer, FlushCommit, Reply, Seed};
-use crate::compaction;
+use crate::compaction::{self, Policy};
 use crate::flush::write_memtable;
 use crate::inspect::{JobInfo, StallInfo};
 use crate::jobs::{Jobs, Work};
@@ -21,7 +21,7 @@ use crate::log::LogWriter;
 use crate::manifest::{self, ManifestLog};
 use crate::pressure::Pressure;
 use crate::recovery::{self, Recovered};
-use crate::segment::WriteContext;
+use crate::segment::{SegmentMeta, WriteContext};
 use crate::state::Shared;
 use crate::store::{Environment, Options};
 use crate::vfs::Vfs;
@@ -30,6 +30,9 @@ use crate::{Error, Result};
 
 /// How often the maintenance thread looks for something to compact or delete.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// A merge that is ahead of its budget by less goes on.
+const PACE_US: i64 = 20_000;
 
 /// See the module's documentation.
 pub(crate) struct Writer {
@@ -49,6 +52,8 @@ pub(crate) struct Writer {
     flushed: Condvar,
     /// False when the store closes; goes with `flushed`.
     open: Mutex<bool>,
+    /// When what background merges have read is within their budget.
+    paid_until_us: AtomicI64,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -129,6 +134,7 @@ impl Writer {
             collecting: Mutex::new(()),
             flushed: Condvar::new(),
             open: Mutex::new(true),
+            paid_until_us: AtomicI64::new(0),
             threads: Mutex::new(vec![timer]),
         });
         if let Err(error) = writer.start() {
@@ -159,6 +165,7 @@ impl Writer {
             self.threads.lock().push(flusher);
             let weak = Arc::downgrade(self);
             let compactor = spawn("sheaf-compact", move || {
+                lower_priority();
                 while let Some(writer) = weak.upgrade() {
                     if !writer.wait_for_debt() {
                         break;
@@ -256,10 +263,8 @@ impl Writer {
                 let work = Work {
                     rows_in: memtable.rows(),
                     rows_out: segments.iter().map(|s| s.meta.rows).sum(),
-                    bytes_out: segments
-                        .iter()
-                        .map(|s| s.meta.bytes + s.meta.key_bytes + s.meta.row_bytes)
-                        .sum(),
+                    bytes_out: segments.iter().map(|s| s.meta.new_bytes()).sum(),
+                    ..Work::default()
                 };
                 let flush = FlushCommit { table, memtable: Some(memtable.clone()), segments };
                 self.call(|reply| Command::Flushed(flush, reply))?;
@@ -285,25 +290,38 @@ impl Writer {
         Ok(())
     }
 
-    /// Does one merge; false when there was nothing to do.
-    pub(crate) fn compact_once(&self, table: TableId, thorough: bool) -> Result<bool> {
+    /// Does one merge; false when there was nothing to do. `pace` is told how many bytes
+    /// of files were read; it may wait, and ends the merge with an error.
+    pub(crate) fn compact_once(
+        &self,
+        table: TableId,
+        thorough: bool,
+        pace: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<bool> {
         let _one_at_a_time = self.compacting.lock();
         let (horizon, state) = self.shared.pin_horizon();
         let Some(current) = state.tables.get(&table) else { return Ok(false) };
-        let rows = self.options.segment_rows;
-        let Some(inputs) = compaction::pick(current, horizon.seq, rows, thorough) else {
-            return Ok(false);
+        let policy = Policy {
+            segment_rows: self.options.segment_rows as u64,
+            horizon: horizon.seq,
+            now_us: self.context.clock.now_us(),
+            thorough,
         };
+        let Some(pick) = compaction::pick(current, &policy)? else { return Ok(false) };
         let mut done = false;
         self.jobs.run("compact", Some(table), || {
-            let rows_in = inputs.iter().map(|s| s.meta.rows).sum();
-            let merged = compaction::merge(&self.context, current, inputs, horizon.seq)?;
-            let output = merged.output.as_ref();
-            let work = Work {
-                rows_in,
-                rows_out: output.map_or(0, |m| m.rows),
-                bytes_out: output.map_or(0, |m| m.bytes + m.key_bytes + m.row_bytes),
+            let mut work = Work {
+                reason: pick.reason,
+                rows_in: pick.inputs.iter().map(|s| s.meta.rows).sum(),
+                ..Work::default()
             };
+            let mut read = |bytes| {
+                work.bytes_in += bytes;
+                pace(bytes)
+            };
+            let merged = compaction::merge(&self.context, current, pick, &policy, &mut read)?;
+            work.rows_out = merged.outputs.iter().map(|m| m.rows).sum();
+            work.bytes_out = merged.outputs.iter().map(SegmentMeta::new_bytes).sum();
             done = self.call(|reply| Command::Compacted(merged, reply))?;
             Ok(work)
         })?;
@@ -353,7 +371,9 @@ impl Writer {
                 Err(error) => result = Err(error),
             }
         }
-        if let Err(error) = result {
+        if let Err(error) = result
+            && *self.open.lock()
+        {
             tracing::warn!(%error, "a merge failed");
         }
     }
@@ -365,7 +385,7 @@ impl Writer {
         let mut done = false;
         let mut failed = None;
         for table in tables {
-            match self.compact_once(table, false) {
+            match self.compact_once(table, false, &mut |bytes| self.pace(bytes)) {
                 Ok(merged) => done |= merged,
                 Err(error) => failed = Some(error),
             }
@@ -374,6 +394,21 @@ impl Writer {
             Some(error) => Err(error),
             None => Ok(done),
         }
+    }
+
+    /// Waits when background merges have read more than their budget; an error when the
+    /// store closes.
+    fn pace(&self, bytes: u64) -> Result<()> {
+        let now = self.context.clock.now_us();
+        let per_second = self.options.compaction_bytes_per_second;
+        let due = self.paid_until_us.load(Ordering::Relaxed).max(now)
+            + (bytes * 1_000_000).checked_div(per_second).unwrap_or(0) as i64;
+        self.paid_until_us.store(due, Ordering::Relaxed);
+        let mut open = self.open.lock();
+        if *open && due - now > PACE_US {
+            self.flushed.wait_for(&mut open, Duration::from_micros((due - now) as u64).min(IDLE));
+        }
+        if *open { Ok(()) } else { Err(Error::Stopped("the database is closing".into())) }
     }
 
     /// Makes the log durable and stops the threads. Calling it again does nothing.
@@ -401,6 +436,13 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
         .name(name.to_owned())
         .spawn(run)
         .map_err(|source| Error::Io { path: name.to_owned(), source })
+}
+
+/// Lets others run first. Where the system does not, a merge is as urgent as the rest.
+fn lower_priority() {
+    // Elsewhere this is about the whole process.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 fn manifest_exists(vfs: &dyn Vfs) -> Result<bool> {

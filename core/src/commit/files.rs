@@ -48,16 +48,37 @@ pub(crate) struct BulkCommit {
     pub checked: Option<(Arc<State>, u64)>,
 }
 
-/// Segments that were merged into one.
+/// Segments that were merged.
 pub(crate) struct CompactionCommit {
     pub table: TableId,
     pub inputs: Vec<Arc<SegmentHandle>>,
-    /// `None` when no row was left.
-    pub output: Option<SegmentMeta>,
-    /// Per input: the new ordinal of each row, `u32::MAX` for rows left out.
+    /// None when no row was left.
+    pub outputs: Vec<SegmentMeta>,
+    /// Per output: the position of its first row among those of all outputs.
+    pub starts: Vec<u32>,
+    /// Per input: the position of each row, `u32::MAX` for rows left out.
     pub moved: Vec<Vec<u32>>,
     /// Rows that ended at or before this were left out.
     pub horizon: u64,
+}
+
+impl CompactionCommit {
+    /// Per output: rows that ended while they were written, with the numbers that ended
+    /// them (I4).
+    fn ended(&self) -> Vec<Vec<(u32, u64)>> {
+        let mut ended = vec![Vec::new(); self.outputs.len()];
+        for (input, moved) in self.inputs.iter().zip(&self.moved) {
+            for (ordinal, seq) in input.deletes.entries_after(self.horizon) {
+                let position = moved[ordinal as usize];
+                if position == u32::MAX {
+                    continue;
+                }
+                let output = self.starts.partition_point(|start| *start <= position) - 1;
+                ended[output].push((position - self.starts[output], seq));
+            }
+        }
+        ended
+    }
 }
 
 impl Committer {
@@ -187,33 +208,22 @@ impl Committer {
                 .all(|input| table.segments.iter().any(|s| Arc::ptr_eq(s, input)))
         });
         let Some(table) = current else {
-            self.discard(compaction.table, compaction.output);
+            self.discard(compaction.table, compaction.outputs);
             return Ok(false);
         };
         let mut table = TableState::clone(table);
         self.log.sync()?;
-        let mut ops = Vec::new();
-        let mut added = None;
-        if let Some(meta) = compaction.output {
+        let ended = compaction.ended();
+        let mut added = Vec::with_capacity(compaction.outputs.len());
+        for (meta, ended) in compaction.outputs.into_iter().zip(ended) {
             let handle = self.handle(&table.def, meta)?;
-            let mut ended: Vec<(u32, u64)> = Vec::new();
-            for (input, moved) in compaction.inputs.iter().zip(&compaction.moved) {
-                ended.extend(
-                    input
-                        .deletes
-                        .entries_after(compaction.horizon)
-                        .into_iter()
-                        .map(|(ordinal, seq)| (moved[ordinal as usize], seq))
-                        .filter(|(to, _)| *to != u32::MAX),
-                );
-            }
             handle.deletes.end_all(ended);
-            ops.push(EditOp::AddSegments {
-                table: compaction.table,
-                segments: vec![handle.meta.clone()],
-            });
-            added = Some(handle);
+            added.push(handle);
         }
+        let mut ops = vec![EditOp::AddSegments {
+            table: compaction.table,
+            segments: added.iter().map(|s| s.meta.clone()).collect(),
+        }];
         ops.push(EditOp::RemoveSegments {
             table: compaction.table,
             segments: compaction.inputs.iter().map(|s| s.meta.name()).collect(),
@@ -223,9 +233,8 @@ impl Committer {
             .iter()
             .position(|s| compaction.inputs.iter().any(|input| Arc::ptr_eq(s, input)));
         table.segments.retain(|s| !compaction.inputs.iter().any(|input| Arc::ptr_eq(s, input)));
-        if let (Some(handle), Some(at)) = (added, first) {
-            table.segments.insert(at.min(table.segments.len()), handle);
-        }
+        let at = first.unwrap_or(0).min(table.segments.len());
+        table.segments.splice(at..at, added);
         ops.extend(self.write_deletes(&table)?);
         let seq = self.last_seq();
         state.manifest_version = self.commit_edit(seq, ops)?;

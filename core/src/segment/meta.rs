@@ -61,7 +61,7 @@ pub(crate) struct SegmentMeta {
     /// Row ids, for append tables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rowids: Option<RowIds>,
-    /// 0 when flushed, 1 when bulk-loaded or compacted.
+    /// How far it has come, see [`crate::compaction`].
     pub level: u32,
     /// Encoding of the columns.
     pub encoding: Encoding,
@@ -100,6 +100,11 @@ impl SegmentMeta {
 
     pub(crate) fn delete_vector_path(&self, table: TableId, version: u64) -> String {
         format!("{}.{version}.dv", self.stem(table))
+    }
+
+    /// Bytes of the files that are written with it.
+    pub(crate) fn new_bytes(&self) -> u64 {
+        self.bytes + self.key_bytes + self.row_bytes
     }
 
     /// Every file that belongs to it now.

@@ -24,7 +24,7 @@ mod write;
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{AsArray, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -36,11 +36,12 @@ pub(crate) use key_index::KeyIndex;
 pub(crate) use meta::{DeleteVectorRef, RowIds, SegmentMeta, segment_dir};
 pub(crate) use read::{Target, adapt, scan_memtable, scan_segment, segment_statistics, take};
 pub(crate) use row_file::{RowFile, RowPiece};
-pub(crate) use sort::{order, reorder};
+pub(crate) use sort::{SortOrder, order, permutation, reorder};
 pub(crate) use write::{Rowids, SegmentInput, Seqs, WriteContext, stream_segment, write_segment};
 
 use crate::catalog::{TableDef, TableId};
 use crate::row::RowLayout;
+use crate::snapshot::Columns;
 use crate::vfs::Vfs;
 use crate::{Error, Result};
 
@@ -66,6 +67,14 @@ pub(crate) struct SegmentHandle {
     rows: OnceLock<RowFile>,
     row_layout: OnceLock<Arc<RowLayout>>,
     rowids: OnceLock<UInt64Array>,
+    bounds: OnceLock<Bounds>,
+}
+
+/// The first and the last row of a segment, as [`SortOrder`] compares them.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    pub first: Box<[u8]>,
+    pub last: Box<[u8]>,
 }
 
 impl std::fmt::Debug for SegmentHandle {
@@ -98,6 +107,7 @@ impl SegmentHandle {
             rows: OnceLock::new(),
             row_layout: OnceLock::new(),
             rowids: OnceLock::new(),
+            bounds: OnceLock::new(),
         })
     }
 
@@ -124,7 +134,7 @@ impl SegmentHandle {
     /// Bytes of all its files.
     pub(crate) fn disk_bytes(&self) -> u64 {
         let deletes = self.deletes_file().map_or(0, |d| d.bytes);
-        self.meta.bytes + self.meta.key_bytes + self.meta.row_bytes + deletes
+        self.meta.new_bytes() + deletes
     }
 
     /// Columns as they are in the file.
@@ -251,6 +261,40 @@ impl SegmentHandle {
         }
         debug_assert_eq!(ids.len() as u64, self.meta.rows);
         Ok(self.rowids.get_or_init(|| UInt64Array::from(ids)))
+    }
+
+    /// The bounds of its rows. A segment has one.
+    pub(crate) fn bounds(&self) -> Result<&Bounds> {
+        if let Some(bounds) = self.bounds.get() {
+            return Ok(bounds);
+        }
+        let order = SortOrder::of(&self.def)?;
+        let last = self.meta.rows.saturating_sub(1);
+        let ends: Vec<ArrayRef> = match self.meta.rowids {
+            Some(ids) if !self.is_clustered() => {
+                vec![Arc::new(UInt64Array::from(vec![ids.min, ids.max]))]
+            }
+            _ => {
+                let target = Target::new(Arc::clone(&self.def), Columns::Visible);
+                let ordinals: &[u64] = if last == 0 { &[0] } else { &[0, last] };
+                take(self, &target, ordinals, order.columns())?.columns().to_vec()
+            }
+        };
+        let keys = order.keys_of(&ends)?;
+        let bytes = |i: usize| keys.row(i).as_ref().into();
+        let bounds = Bounds { first: bytes(0), last: bytes(keys.num_rows() - 1) };
+        Ok(self.bounds.get_or_init(|| bounds))
+    }
+
+    /// Whether its rows are in the table's [`SortOrder`]: of tables without clustering,
+    /// earlier versions merged segments in any order.
+    pub(crate) fn is_in_order(&self) -> Result<bool> {
+        let sequential = self.meta.rowids.is_none_or(|ids| ids.sequential);
+        Ok(sequential || self.is_clustered() || self.stored_rowids()?.values().is_sorted())
+    }
+
+    fn is_clustered(&self) -> bool {
+        !self.def.sort_columns().is_empty()
     }
 
     /// Reads and checks every file of the segment; returns bytes.

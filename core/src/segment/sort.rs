@@ -1,36 +1,82 @@
-//! The order of rows inside a segment.
+//! The order of rows inside a segment, and across those that are merged.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::row::{RowConverter, SortField};
+use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, Rows, SortField};
 
 use crate::Result;
 use crate::catalog::TableDef;
+
+/// How rows of a table compare: by its clustering, which never changes. Rows of a table
+/// without one are in the order of their ids.
+pub(crate) struct SortOrder {
+    /// Positions among the live columns, then `_rowid`.
+    columns: Vec<usize>,
+    converter: RowConverter,
+}
+
+impl SortOrder {
+    pub(crate) fn of(def: &TableDef) -> Result<Self> {
+        let mut columns = clustering(def);
+        let mut fields: Vec<SortField> = def
+            .arrow_schema()
+            .project(&columns)?
+            .fields()
+            .iter()
+            .map(|field| SortField::new(field.data_type().clone()))
+            .collect();
+        if columns.is_empty() {
+            columns.push(def.arrow_schema().fields().len());
+            fields.push(SortField::new(DataType::UInt64));
+        }
+        Ok(Self { columns, converter: RowConverter::new(fields)? })
+    }
+
+    /// Positions of the columns that the order is by, among the live columns and `_rowid`.
+    pub(crate) fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    /// What rows (live columns first, then `_rowid` where they have it) compare by.
+    pub(crate) fn keys(&self, rows: &RecordBatch) -> Result<Rows> {
+        let columns: Vec<ArrayRef> =
+            self.columns.iter().map(|i| Arc::clone(rows.column(*i))).collect();
+        self.keys_of(&columns)
+    }
+
+    /// The same of [`Self::columns`] alone.
+    pub(crate) fn keys_of(&self, columns: &[ArrayRef]) -> Result<Rows> {
+        Ok(self.converter.convert_columns(columns)?)
+    }
+}
+
+/// Positions of the columns that segments are sorted by.
+fn clustering(def: &TableDef) -> Vec<usize> {
+    def.sort_columns().iter().filter_map(|id| def.live_index(*id)).collect()
+}
 
 /// The permutation that sorts `rows` (live columns of `def` first) by the table's
 /// clustering; `None` when they are in order already, or there is no clustering.
 /// Rows that compare equal keep their order.
 pub(crate) fn order(def: &TableDef, rows: &RecordBatch) -> Result<Option<UInt32Array>> {
-    let columns: Vec<ArrayRef> = def
-        .sort_columns()
-        .iter()
-        .filter_map(|id| def.live_index(*id))
-        .map(|i| Arc::clone(rows.column(i)))
-        .collect();
-    if columns.is_empty() {
+    if clustering(def).is_empty() {
         return Ok(None);
     }
-    let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
-    let keys = RowConverter::new(fields)?.convert_columns(&columns)?;
-    let count = rows.num_rows();
+    Ok(permutation(&SortOrder::of(def)?.keys(rows)?))
+}
+
+/// The permutation that sorts `keys`; `None` when they are in order already.
+pub(crate) fn permutation(keys: &Rows) -> Option<UInt32Array> {
+    let count = keys.num_rows();
     if (1..count).all(|i| keys.row(i - 1) <= keys.row(i)) {
-        return Ok(None);
+        return None;
     }
     let mut order: Vec<u32> = (0..count as u32).collect();
     order.sort_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
-    Ok(Some(UInt32Array::from(order)))
+    Some(UInt32Array::from(order))
 }
 
 /// Applies a permutation.

@@ -13,6 +13,7 @@ use sheaf_formats::statistics::SegmentStatistics;
 use super::{KeyIndex, RowFile, RowIds, SegmentMeta, physical_schema, segment_dir};
 use crate::catalog::TableDef;
 use crate::clock::{Clock, Rng, new_ulid};
+use crate::compaction::{FLUSHED, SETTLED};
 use crate::partition::Bucket;
 use crate::vfs::{Vfs, WriteFile};
 use crate::{Error, Result};
@@ -76,8 +77,11 @@ pub(crate) fn stream_segment(
 ) -> Result<SegmentMeta> {
     let identity = context.identity();
     let rowids = RowIds { min: 0, max: 0, sequential: true };
-    let mut meta =
-        SegmentMeta { rowids: Some(rowids), level: 1, ..new_meta(def, identity, Bucket::All) };
+    let mut meta = SegmentMeta {
+        rowids: Some(rowids),
+        level: SETTLED,
+        ..new_meta(def, identity, Bucket::All)
+    };
     let schema = physical_schema(def, def.version, false, meta.rowids);
     let mut batches = batches
         .map(|rows| Ok(RecordBatch::try_new(Arc::clone(&schema), rows?.columns().to_vec())?));
@@ -194,7 +198,7 @@ fn new_meta(def: &TableDef, identity: FileIdentity, bucket: Bucket) -> SegmentMe
         max_seq: 0,
         seq_column: false,
         rowids: None,
-        level: 0,
+        level: FLUSHED,
         encoding: def.encoding,
         key_id: identity.key_id,
         location_id: identity.location_id,
@@ -239,8 +243,8 @@ fn write_columns(
     meta.bytes = write_file(context, &meta.segment_path(def.id), |file| {
         let out: Box<dyn Write + Send> = Box::new(file.clone());
         let out = Writer::new(out, FileKind::Segment, identity)?;
-        // What was just flushed will be merged; what is merged stays.
-        let effort = if meta.level == 0 { Effort::Quick } else { Effort::Thorough };
+        // What is not settled will be written again.
+        let effort = if meta.level < SETTLED { Effort::Quick } else { Effort::Thorough };
         statistics = format(def.encoding).write(schema, batches, effort, out)?;
         Ok(())
     })?;

@@ -4,6 +4,7 @@
 
 mod background;
 mod catalog;
+mod compaction;
 mod durability;
 mod golden;
 mod locking;

@@ -8,8 +8,8 @@ use sheaf_core::vfs::MemoryVfs;
 use sheaf_core::{OnConflict, Snapshot};
 
 use crate::support::{
-    assert_verified, create, delete, delete_rows, get, insert, open, pairs, put, put_rows, range,
-    row, rowids, scan,
+    assert_verified, create, delete, delete_rows, get, insert, open_with, pairs, put, put_rows,
+    range, row, rowids, scan,
 };
 
 #[derive(Clone, Debug)]
@@ -21,6 +21,7 @@ enum Step {
     Bulk(Vec<i64>),
     Flush,
     Compact,
+    Settle,
     Snapshot,
     Forget,
     PowerCut,
@@ -38,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::collection::vec(key, 1..9).prop_map(Step::Bulk),
         4 => Just(Step::Flush),
         2 => Just(Step::Compact),
+        4 => Just(Step::Settle),
         3 => Just(Step::Snapshot),
         1 => Just(Step::Forget),
         2 => Just(Step::PowerCut),
@@ -64,9 +66,11 @@ proptest! {
 
     #[test]
     fn a_keyed_table_is_a_map_at_every_snapshot(
-        steps in prop::collection::vec(step(), 1..60),
+        steps in prop::collection::vec(step(), 1..90),
         row_store in any::<bool>(),
+        segment_rows in prop::sample::select(vec![2, 5, 64]),
     ) {
+        let open = |vfs: &MemoryVfs, seed| open_with(vfs, seed, segment_rows);
         let mut vfs = MemoryVfs::new();
         let mut store = open(&vfs, 1);
         let t = create(&store, NewTable { row_store, ..pairs("t", true) });
@@ -120,6 +124,7 @@ proptest! {
                 }
                 Step::Flush => store.flush(None).unwrap(),
                 Step::Compact => store.compact(None).unwrap(),
+                Step::Settle => store.settle().unwrap(),
                 Step::Snapshot => held.push((store.snapshot().unwrap(), model.clone())),
                 Step::Forget => {
                     held.pop();
@@ -164,7 +169,11 @@ proptest! {
     }
 
     #[test]
-    fn an_append_table_keeps_rows_by_id(steps in prop::collection::vec(step(), 1..60)) {
+    fn an_append_table_keeps_rows_by_id(
+        steps in prop::collection::vec(step(), 1..90),
+        segment_rows in prop::sample::select(vec![2, 5, 64]),
+    ) {
+        let open = |vfs: &MemoryVfs, seed| open_with(vfs, seed, segment_rows);
         let mut vfs = MemoryVfs::new();
         let mut store = open(&vfs, 1);
         let t = create(&store, pairs("log", false));
@@ -198,6 +207,7 @@ proptest! {
                 }
                 Step::Flush => store.flush(None).unwrap(),
                 Step::Compact => store.compact(None).unwrap(),
+                Step::Settle => store.settle().unwrap(),
                 Step::Snapshot => held.push((store.snapshot().unwrap(), model.clone())),
                 Step::Forget => {
                     held.pop();

@@ -51,7 +51,11 @@ pub fn manual() -> Options {
 }
 
 pub fn open(vfs: &MemoryVfs, seed: u64) -> Store {
-    Store::open_in(environment(vfs, seed), manual()).unwrap()
+    open_with(vfs, seed, manual().segment_rows)
+}
+
+pub fn open_with(vfs: &MemoryVfs, seed: u64, segment_rows: usize) -> Store {
+    Store::open_in(environment(vfs, seed), Options { segment_rows, ..manual() }).unwrap()
 }
 
 pub fn create(store: &Store, table: NewTable) -> Arc<TableDef> {

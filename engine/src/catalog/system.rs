@@ -160,8 +160,10 @@ fn jobs(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         name,
         ("started", instants(infos.iter().map(|i| Some(i.started_us)))),
         ("duration_us", counts(infos.iter().map(|i| i.duration_us))),
+        ("reason", texts(infos.iter().map(|i| Some(i.reason)))),
         ("rows_in", counts(infos.iter().map(|i| Some(i.rows_in)))),
         ("rows_out", counts(infos.iter().map(|i| Some(i.rows_out)))),
+        ("bytes_in", counts(infos.iter().map(|i| Some(i.bytes_in)))),
         ("bytes_out", counts(infos.iter().map(|i| Some(i.bytes_out)))),
         ("error", texts(infos.iter().map(|i| i.error.as_deref()))),
     ])

@@ -1,0 +1,30 @@
+//! Compaction: segments that overlap, are small or much deleted become sorted runs.
+//!
+//! ```text
+//! level 0   flushed: each has keys from all over
+//!              │  four that overlap, merged; cut where settled segments end
+//! level 1   merged: overlap settled ones
+//!              │  four runs of like size over one range of keys, merged
+//! level 2   settled: nothing overlaps it; encoded as small as it gets
+//! ```
+//!
+//! *Pick* decides what is worth a merge, *runs* knows what overlaps what, *merge* reads
+//! segments side by side and writes their rows in order, a window of each in memory.
+//!
+//! Sequence numbers stay with their rows (I1). There are no tombstones to drop
+//! (I2): a delete marks the row it ends when it commits, wherever the row is.
+
+mod input;
+mod merge;
+mod pick;
+mod runs;
+
+pub(crate) use merge::merge;
+pub(crate) use pick::{Policy, debt_rows, pick};
+
+/// Level of segments as they are flushed.
+pub(crate) const FLUSHED: u32 = 0;
+/// Level of segments that were merged and overlap others.
+pub(crate) const MERGED: u32 = 1;
+/// Level of segments that are not merged again without a reason.
+pub(crate) const SETTLED: u32 = 2;
