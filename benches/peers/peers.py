@@ -74,6 +74,24 @@ def duckdb_ingest(task):
     return acknowledged, connection.execute(task["check"]).fetchone()
 
 
+def duckdb_upsert(task):
+    import duckdb
+    import pyarrow.ipc
+
+    folder = task["file"]
+    os.makedirs(task["database"])
+    connection = duckdb.connect(os.path.join(task["database"], "database.duckdb"))
+    connection.execute(f"SET threads = {task['threads']}")
+    connection.execute(task["create"])
+    connection.execute(f"INSERT INTO t SELECT * FROM '{folder}/base.parquet'")
+    connection.execute("CHECKPOINT")
+    changes = pyarrow.ipc.open_file(pyarrow.memory_map(f"{folder}/changes.arrow")).read_all()
+    start = time.perf_counter()
+    connection.execute("INSERT OR REPLACE INTO t SELECT * FROM changes")
+    seconds = time.perf_counter() - start
+    return seconds, connection.execute(task["check"]).fetchone()
+
+
 def polars_load(task):
     os.environ["POLARS_MAX_THREADS"] = str(task["threads"])
     import polars

@@ -9,17 +9,41 @@ use arrow::datatypes::UInt64Type;
 
 use crate::Result;
 use crate::catalog::TableDef;
-use crate::commit::{MovedRows, NewSegment};
+use crate::commit::MovedRows;
 use crate::compaction::FLUSHED;
 use crate::memtable::{KeyedMemtable, Memtable};
 use crate::partition::{Bucket, split_indices};
 use crate::segment::{
-    Rowids, SegmentInput, Seqs, Target, WriteContext, adapt, order, reorder, write_segment,
+    Rowids, SegmentHandle, SegmentInput, Seqs, Target, WriteContext, adapt, order, reorder,
+    write_segment,
 };
 use crate::snapshot::Columns;
 
+/// Segments that were written, and per segment where its rows came from.
+#[derive(Default)]
+pub(crate) struct Flushed {
+    pub segments: Vec<Arc<SegmentHandle>>,
+    pub moved: Vec<MovedRows>,
+}
+
+impl Flushed {
+    fn add(
+        &mut self,
+        context: &WriteContext,
+        def: &Arc<TableDef>,
+        input: SegmentInput,
+        moved: MovedRows,
+    ) -> Result<()> {
+        let meta = write_segment(context, def, input)?;
+        let vfs = Arc::clone(&context.vfs);
+        self.segments.push(Arc::new(SegmentHandle::open(vfs, Arc::clone(def), meta)?));
+        self.moved.push(moved);
+        Ok(())
+    }
+}
+
 /// Writes the rows of `memtable` under the definition `def`, which is that of the
-/// memtable or newer, adding to `segments` what is written, also when it fails midway.
+/// memtable or newer, adding to `flushed` what is written, also when it fails midway.
 /// Versions that ended at or before `horizon` are left out: no snapshot sees them.
 pub(crate) fn write_memtable(
     context: &WriteContext,
@@ -27,10 +51,10 @@ pub(crate) fn write_memtable(
     memtable: &Memtable,
     horizon: u64,
     segment_rows: usize,
-    segments: &mut Vec<NewSegment>,
+    flushed: &mut Flushed,
 ) -> Result<()> {
     match memtable {
-        Memtable::Keyed(keyed) => write_keyed(context, def, keyed, horizon, segment_rows, segments),
+        Memtable::Keyed(keyed) => write_keyed(context, def, keyed, horizon, segment_rows, flushed),
         Memtable::Append(append) => {
             let ended: std::collections::HashSet<u64> = append
                 .deletions()
@@ -57,7 +81,7 @@ pub(crate) fn write_memtable(
             for (bucket, (batches, seqs)) in buckets {
                 let rows = concat_batches(&target.schema, &batches)?;
                 drop(batches);
-                write_append(context, def, bucket, &rows, &seqs, segment_rows, segments)?;
+                write_append(context, def, bucket, &rows, &seqs, segment_rows, flushed)?;
             }
             Ok(())
         }
@@ -67,12 +91,12 @@ pub(crate) fn write_memtable(
 /// Writes rows of one bucket of an append table: table columns, then `_rowid`.
 fn write_append(
     context: &WriteContext,
-    def: &TableDef,
+    def: &Arc<TableDef>,
     bucket: Bucket,
     rows: &RecordBatch,
     seqs: &[u64],
     segment_rows: usize,
-    segments: &mut Vec<NewSegment>,
+    flushed: &mut Flushed,
 ) -> Result<()> {
     let (rows, seqs) = match order(def, rows)? {
         Some(order) => {
@@ -93,8 +117,7 @@ fn write_append(
             rowids: Rowids::PerRow(rowids.clone()),
             level: FLUSHED,
         };
-        let meta = write_segment(context, def, input)?;
-        segments.push(NewSegment { meta, rows: MovedRows::Append(rowids) });
+        flushed.add(context, def, input, MovedRows::Append(rowids))?;
     }
     Ok(())
 }
@@ -105,7 +128,7 @@ fn write_keyed(
     memtable: &KeyedMemtable,
     horizon: u64,
     segment_rows: usize,
-    segments: &mut Vec<NewSegment>,
+    flushed: &mut Flushed,
 ) -> Result<()> {
     let kept = memtable.sorted(|version| version.ended() > horizon);
     let target = Target::new(Arc::clone(def), Columns::Visible);
@@ -138,8 +161,7 @@ fn write_keyed(
                 rowids: Rowids::None,
                 level: FLUSHED,
             };
-            let meta = write_segment(context, def, input)?;
-            segments.push(NewSegment { meta, rows: MovedRows::Keyed(versions) });
+            flushed.add(context, def, input, MovedRows::Keyed(versions))?;
         }
     }
     Ok(())

@@ -11,17 +11,20 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::catalog::TableId;
 use crate::clock::new_ulid;
 use crate::collect;
-use crate::commit::{Command, CommitQueue, Committer, FlushCommit, Reply, Seed};
+use crate::commit::{
+    Command, CommitQueue, Committer, CompactionCommit, FlushCommit, NewFiles, Reply, Seed,
+};
 use crate::compaction::{self, Policy};
-use crate::flush::write_memtable;
+use crate::flush::{Flushed, write_memtable};
 use crate::inspect::{JobInfo, StallInfo};
 use crate::jobs::{Jobs, Work};
 use crate::lock::WriterLock;
 use crate::log::LogWriter;
 use crate::manifest::{self, ManifestLog};
+use crate::memtable::Memtable;
 use crate::pressure::Pressure;
 use crate::recovery::{self, Recovered};
-use crate::segment::{SegmentMeta, WriteContext};
+use crate::segment::{SegmentHandle, WriteContext, write_deletes};
 use crate::state::Shared;
 use crate::store::{Environment, Options};
 use crate::vfs::Vfs;
@@ -241,53 +244,75 @@ impl Writer {
             return self.flush_deletes(table);
         }
         for memtable in memtables {
-            self.jobs.run("flush", Some(table), || {
-                let (horizon, state) = self.shared.pin_horizon();
-                let Some(current) = state.tables.get(&table) else { return Ok(Work::default()) };
-                let mut segments = Vec::new();
-                let written = write_memtable(
-                    &self.context,
-                    &current.def,
-                    &memtable,
-                    horizon.seq,
-                    self.options.segment_rows,
-                    &mut segments,
-                );
-                if let Err(error) = written {
-                    // Outputs are ours to remove (I5).
-                    for path in segments.iter().flat_map(|s| s.meta.paths(table)) {
-                        let _ = self.context.vfs.delete(&path);
-                    }
-                    return Err(error);
-                }
-                let work = Work {
-                    rows_in: memtable.rows(),
-                    rows_out: segments.iter().map(|s| s.meta.rows).sum(),
-                    bytes_out: segments.iter().map(|s| s.meta.new_bytes()).sum(),
-                    ..Work::default()
-                };
-                let flush = FlushCommit { table, memtable: Some(memtable.clone()), segments };
-                self.call(|reply| Command::Flushed(flush, reply))?;
-                Ok(work)
-            })?;
+            self.jobs.run("flush", Some(table), || self.flush_memtable(table, memtable))?;
         }
         Ok(())
     }
 
+    fn flush_memtable(&self, table: TableId, memtable: Memtable) -> Result<Work> {
+        let (horizon, state) = self.shared.pin_horizon();
+        let Some(current) = state.tables.get(&table) else { return Ok(Work::default()) };
+        let (def, rows) = (&current.def, self.options.segment_rows);
+        let mut flushed = Flushed::default();
+        let written =
+            write_memtable(&self.context, def, &memtable, horizon.seq, rows, &mut flushed);
+        let Flushed { segments, moved } = flushed;
+        written.inspect_err(|_| self.remove(&segments))?;
+        let until = self.shared.visible();
+        for (segment, moved) in segments.iter().zip(&moved) {
+            moved.carry_deletes(&memtable, segment);
+        }
+        let work = Work {
+            rows_in: memtable.rows(),
+            rows_out: segments.iter().map(|s| s.meta.rows).sum(),
+            bytes_out: segments.iter().map(|s| s.meta.new_bytes()).sum(),
+            ..Work::default()
+        };
+        let files = self.with_deletes(&self.segments_of(table), segments, until)?;
+        let flush = FlushCommit { table, memtable: Some(memtable), files, moved };
+        self.call(|reply| Command::Flushed(flush, reply))?;
+        Ok(work)
+    }
+
     /// Makes deletions of a table without memtable rows durable outside the log.
     fn flush_deletes(&self, table: TableId) -> Result<()> {
+        let until = self.shared.visible();
         let state = self.shared.current();
         let Some(current) = state.tables.get(&table) else { return Ok(()) };
-        let seq = self.shared.visible();
-        let changed = current
-            .segments
-            .iter()
-            .any(|s| s.deletes.count_at(seq) != s.deletes_file().map_or(0, |d| d.rows));
-        if changed || current.flushed_seq < seq {
-            let flush = FlushCommit { table, memtable: None, segments: Vec::new() };
+        let files = self.with_deletes(&current.segments, Vec::new(), until)?;
+        if !files.deletes.is_empty() || current.flushed_seq < until {
+            let flush = FlushCommit { table, memtable: None, files, moved: Vec::new() };
             self.call(|reply| Command::Flushed(flush, reply))?;
         }
         Ok(())
+    }
+
+    fn segments_of(&self, table: TableId) -> Vec<Arc<SegmentHandle>> {
+        let state = self.shared.current();
+        state.tables.get(&table).map(|table| table.segments.clone()).unwrap_or_default()
+    }
+
+    /// Adds to new segments the delete vectors that have grown, of them and of older ones.
+    fn with_deletes(
+        &self,
+        older: &[Arc<SegmentHandle>],
+        segments: Vec<Arc<SegmentHandle>>,
+        until: u64,
+    ) -> Result<NewFiles> {
+        let mut files = NewFiles { segments: segments.clone(), deletes: Vec::new(), until };
+        for segment in older.iter().chain(&segments) {
+            let written = write_deletes(&self.context, segment, self.shared.horizon(), until);
+            files.deletes.extend(written.inspect_err(|_| self.remove(&segments))?);
+        }
+        Ok(files)
+    }
+
+    /// Removes what a job that failed has written (I5). What stays behind is found by the
+    /// next opening.
+    fn remove(&self, segments: &[Arc<SegmentHandle>]) {
+        for path in segments.iter().flat_map(|s| s.meta.paths(s.table)) {
+            let _ = self.context.vfs.delete(&path);
+        }
     }
 
     /// Does one merge; false when there was nothing to do. `pace` is told how many bytes
@@ -319,9 +344,15 @@ impl Writer {
                 work.bytes_in += bytes;
                 pace(bytes)
             };
-            let merged = compaction::merge(&self.context, current, pick, &policy, &mut read)?;
-            work.rows_out = merged.outputs.iter().map(|m| m.rows).sum();
-            work.bytes_out = merged.outputs.iter().map(SegmentMeta::new_bytes).sum();
+            let inputs = pick.inputs.clone();
+            let (segments, moved) =
+                compaction::merge(&self.context, current, pick, &policy, &mut read)?;
+            work.rows_out = segments.iter().map(|s| s.meta.rows).sum();
+            work.bytes_out = segments.iter().map(|s| s.meta.new_bytes()).sum();
+            let until = self.shared.visible();
+            moved.carry_deletes(&inputs, &segments);
+            let files = self.with_deletes(&[], segments, until)?;
+            let merged = CompactionCommit { table, inputs, files, moved };
             done = self.call(|reply| Command::Compacted(merged, reply))?;
             Ok(work)
         })?;

@@ -12,7 +12,7 @@ use crate::log::{LogFileInfo, LogWriter};
 use crate::manifest::{EditOp, ManifestLog};
 use crate::memtable::Memtable;
 use crate::pressure::Pressure;
-use crate::segment::{SegmentHandle, SegmentMeta, WriteContext};
+use crate::segment::{SegmentHandle, WriteContext};
 use crate::state::{Shared, State, TableState};
 use crate::write::{Commit, Durability};
 use crate::{Error, Result};
@@ -426,17 +426,6 @@ impl Committer {
         pinned_by: Option<&Arc<SegmentHandle>>,
     ) {
         self.garbage.push(Garbage { paths, pinned_by: pinned_by.map(Arc::downgrade), version });
-    }
-
-    /// Files that no version ever named.
-    pub(super) fn discard(
-        &mut self,
-        table: TableId,
-        segments: impl IntoIterator<Item = SegmentMeta>,
-    ) {
-        for meta in segments {
-            self.garbage(meta.paths(table), None);
-        }
     }
 }
 

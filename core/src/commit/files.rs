@@ -13,15 +13,25 @@ use crate::catalog::{NewTable, TableDef, TableId};
 use crate::lookup;
 use crate::manifest::EditOp;
 use crate::memtable::{Entries, LIVE, Memtable};
-use crate::segment::{DeleteVectorRef, SegmentHandle, SegmentMeta};
+use crate::segment::{SegmentHandle, SegmentMeta, WrittenDeletes, write_deletes};
 use crate::state::{State, TableState};
 use crate::write::Commit;
 use crate::{Error, Result};
 
-/// A segment on its way in, with what tells which of its rows have ended.
-pub(crate) struct NewSegment {
-    pub meta: SegmentMeta,
-    pub rows: MovedRows,
+/// Files of a flush or a merge, written and not yet named by the manifest.
+pub(crate) struct NewFiles {
+    pub segments: Vec<Arc<SegmentHandle>>,
+    /// Of new and of older segments.
+    pub deletes: Vec<WrittenDeletes>,
+    /// Rows that ended at or before this are in the delete vectors.
+    pub until: u64,
+}
+
+impl NewFiles {
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let segments = self.segments.iter().flat_map(|s| s.meta.paths(s.table));
+        segments.chain(self.deletes.iter().map(WrittenDeletes::path)).collect()
+    }
 }
 
 /// Where the rows of a flushed segment came from, by ordinal.
@@ -30,12 +40,36 @@ pub(crate) enum MovedRows {
     Append(Vec<u64>),
 }
 
+impl MovedRows {
+    /// Notes in the new segment which of its rows have ended since they were written (I4).
+    pub(crate) fn carry_deletes(&self, memtable: &Memtable, segment: &SegmentHandle) {
+        match (self, memtable) {
+            (Self::Keyed(versions), _) => {
+                let ended = versions.iter().enumerate().map(|(at, v)| (at as u32, v.ended()));
+                segment.deletes.end_all(ended.filter(|(_, seq)| *seq != LIVE));
+            }
+            (Self::Append(rowids), Memtable::Append(memtable)) => {
+                let ended: HashMap<u64, u64> = memtable.deletions().into_iter().collect();
+                segment.deletes.end_all(
+                    rowids
+                        .iter()
+                        .enumerate()
+                        .filter_map(|(at, rowid)| ended.get(rowid).map(|seq| (at as u32, *seq))),
+                );
+            }
+            (Self::Append(_), Memtable::Keyed(_)) => {}
+        }
+    }
+}
+
 /// A memtable that has become segments.
 pub(crate) struct FlushCommit {
     pub table: TableId,
     /// `None`: there were no rows, only deletions to make durable.
     pub memtable: Option<Memtable>,
-    pub segments: Vec<NewSegment>,
+    pub files: NewFiles,
+    /// Per new segment.
+    pub moved: Vec<MovedRows>,
 }
 
 /// Rows that were loaded beside the log.
@@ -52,24 +86,29 @@ pub(crate) struct BulkCommit {
 pub(crate) struct CompactionCommit {
     pub table: TableId,
     pub inputs: Vec<Arc<SegmentHandle>>,
-    /// None when no row was left.
-    pub outputs: Vec<SegmentMeta>,
+    /// No segments when no row was left.
+    pub files: NewFiles,
+    pub moved: MovedPositions,
+}
+
+/// Where the rows of merged segments went.
+pub(crate) struct MovedPositions {
+    /// Rows that ended at or before this were left out.
+    pub horizon: u64,
     /// Per output: the position of its first row among those of all outputs.
     pub starts: Vec<u32>,
     /// Per input: the position of each row, `u32::MAX` for rows left out.
-    pub moved: Vec<Vec<u32>>,
-    /// Rows that ended at or before this were left out.
-    pub horizon: u64,
+    pub positions: Vec<Vec<u32>>,
 }
 
-impl CompactionCommit {
-    /// Per output: rows that ended while they were written, with the numbers that ended
-    /// them (I4).
-    fn ended(&self) -> Vec<Vec<(u32, u64)>> {
-        let mut ended = vec![Vec::new(); self.outputs.len()];
-        for (input, moved) in self.inputs.iter().zip(&self.moved) {
+impl MovedPositions {
+    /// Notes in the new segments which of their rows have ended since they were written
+    /// (I4).
+    pub(crate) fn carry_deletes(&self, from: &[Arc<SegmentHandle>], to: &[Arc<SegmentHandle>]) {
+        let mut ended: Vec<Vec<(u32, u64)>> = vec![Vec::new(); to.len()];
+        for (input, positions) in from.iter().zip(&self.positions) {
             for (ordinal, seq) in input.deletes.entries_after(self.horizon) {
-                let position = moved[ordinal as usize];
+                let position = positions[ordinal as usize];
                 if position == u32::MAX {
                     continue;
                 }
@@ -77,7 +116,9 @@ impl CompactionCommit {
                 ended[output].push((position - self.starts[output], seq));
             }
         }
-        ended
+        for (segment, ended) in to.iter().zip(ended) {
+            segment.deletes.end_all(ended);
+        }
     }
 }
 
@@ -86,7 +127,7 @@ impl Committer {
         let mut state = State::clone(&self.shared.current());
         let Some(table) = state.tables.get(&flush.table) else {
             // Dropped meanwhile: the files go the way of all files nobody names.
-            self.discard(flush.table, flush.segments.into_iter().map(|s| s.meta));
+            self.garbage(flush.files.paths(), None);
             return Ok(());
         };
         let mut table = TableState::clone(table);
@@ -95,43 +136,20 @@ impl Committer {
             table.immutable.retain(|m| !m.same_as(memtable));
             if table.immutable.len() == before {
                 // Truncated meanwhile.
-                self.discard(flush.table, flush.segments.into_iter().map(|s| s.meta));
+                self.garbage(flush.files.paths(), None);
                 return Ok(());
             }
-        }
-        let mut added = Vec::with_capacity(flush.segments.len());
-        for new in flush.segments {
-            let handle = self.handle(&table.def, new.meta)?;
-            match (&new.rows, &flush.memtable) {
-                (MovedRows::Keyed(versions), _) => {
-                    let ended = versions.iter().enumerate().map(|(at, v)| (at as u32, v.ended()));
-                    handle.deletes.end_all(ended.filter(|(_, seq)| *seq != LIVE));
-                }
-                (MovedRows::Append(rowids), Some(Memtable::Append(memtable))) => {
-                    let ended: HashMap<u64, u64> = memtable.deletions().into_iter().collect();
-                    handle.deletes.end_all(
-                        rowids.iter().enumerate().filter_map(|(at, rowid)| {
-                            ended.get(rowid).map(|seq| (at as u32, *seq))
-                        }),
-                    );
-                }
-                (MovedRows::Append(_), _) => {}
+            for (segment, moved) in flush.files.segments.iter().zip(&flush.moved) {
+                moved.carry_deletes(memtable, segment);
             }
-            added.push(handle);
         }
-        // What is left in memtables is replayed from its first record on; everything
-        // before that is now in segments and their delete vectors.
+        // What is left in memtables is replayed from its first record on, and deletions
+        // from the first that delete vectors do not have; everything before is in files.
         let left = table.memtables().filter(|m| !m.is_empty()).map(|m| m.seq_range().0).min();
-        let flushed_seq = left.map_or(self.last_seq(), |first| first - 1);
+        let flushed_seq = left.map_or(self.last_seq(), |first| first - 1).min(flush.files.until);
         table.flushed_seq = flushed_seq.max(table.flushed_seq);
-        table.segments.extend(added.iter().cloned());
-
-        let mut ops = vec![EditOp::AddSegments {
-            table: flush.table,
-            segments: added.iter().map(|s| s.meta.clone()).collect(),
-        }];
         self.log.sync()?;
-        ops.extend(self.write_deletes(&table)?);
+        let mut ops = self.name_files(&mut table, flush.files, None)?;
         ops.push(EditOp::SetFlushed {
             table: flush.table,
             seq: table.flushed_seq,
@@ -199,93 +217,91 @@ impl Committer {
     }
 
     pub(super) fn commit_compaction(&mut self, compaction: CompactionCommit) -> Result<bool> {
+        let CompactionCommit { table: id, inputs, files, moved } = compaction;
         let mut state = State::clone(&self.shared.current());
-        let table = state.tables.get(&compaction.table);
-        let current = table.filter(|table| {
-            compaction
-                .inputs
-                .iter()
-                .all(|input| table.segments.iter().any(|s| Arc::ptr_eq(s, input)))
+        let table = state.tables.get(&id).filter(|table| {
+            inputs.iter().all(|input| table.segments.iter().any(|s| Arc::ptr_eq(s, input)))
         });
-        let Some(table) = current else {
-            self.discard(compaction.table, compaction.outputs);
+        let Some(table) = table else {
+            self.garbage(files.paths(), None);
             return Ok(false);
         };
         let mut table = TableState::clone(table);
         self.log.sync()?;
-        let ended = compaction.ended();
-        let mut added = Vec::with_capacity(compaction.outputs.len());
-        for (meta, ended) in compaction.outputs.into_iter().zip(ended) {
-            let handle = self.handle(&table.def, meta)?;
-            handle.deletes.end_all(ended);
-            added.push(handle);
-        }
-        let mut ops = vec![EditOp::AddSegments {
-            table: compaction.table,
-            segments: added.iter().map(|s| s.meta.clone()).collect(),
-        }];
+        moved.carry_deletes(&inputs, &files.segments);
+        let is_input = |s: &Arc<SegmentHandle>| inputs.iter().any(|input| Arc::ptr_eq(s, input));
+        let at = table.segments.iter().position(is_input);
+        table.segments.retain(|s| !is_input(s));
+        let mut ops = self.name_files(&mut table, files, at)?;
         ops.push(EditOp::RemoveSegments {
-            table: compaction.table,
-            segments: compaction.inputs.iter().map(|s| s.meta.name()).collect(),
+            table: id,
+            segments: inputs.iter().map(|s| s.meta.name()).collect(),
         });
-        let first = table
-            .segments
-            .iter()
-            .position(|s| compaction.inputs.iter().any(|input| Arc::ptr_eq(s, input)));
-        table.segments.retain(|s| !compaction.inputs.iter().any(|input| Arc::ptr_eq(s, input)));
-        let at = first.unwrap_or(0).min(table.segments.len());
-        table.segments.splice(at..at, added);
-        ops.extend(self.write_deletes(&table)?);
         let seq = self.last_seq();
         state.manifest_version = self.commit_edit(seq, ops)?;
-        for input in &compaction.inputs {
+        for input in &inputs {
             self.garbage(input.paths(), Some(input));
         }
-        state.tables.insert(compaction.table, Arc::new(table));
+        state.tables.insert(id, Arc::new(table));
         self.shared.replace(state);
         Ok(true)
+    }
+
+    /// Puts new segments into the table, at the end or at a place among its segments.
+    /// Returns how the manifest names them and their delete vectors.
+    fn name_files(
+        &mut self,
+        table: &mut TableState,
+        files: NewFiles,
+        at: Option<usize>,
+    ) -> Result<Vec<EditOp>> {
+        let mut ops = vec![EditOp::AddSegments {
+            table: table.def.id,
+            segments: files.segments.iter().map(|s| s.meta.clone()).collect(),
+        }];
+        let at = at.unwrap_or(usize::MAX).min(table.segments.len());
+        table.segments.splice(at..at, files.segments);
+        for written in files.deletes {
+            let is_there = table.segments.iter().any(|s| Arc::ptr_eq(s, &written.segment));
+            let newest = written.segment.deletes_file().map_or(0, |file| file.rows);
+            if is_there && newest < written.file.rows {
+                ops.push(self.name_deletes(&written));
+            } else {
+                self.garbage(vec![written.path()], None);
+            }
+        }
+        // Deletions whose log may go must be in a file: those that a file which was written
+        // meanwhile has missed.
+        for segment in &table.segments {
+            let named = segment.deletes_file().map_or(0, |file| file.rows);
+            if segment.deletes.count_at(table.flushed_seq) > named {
+                let (horizon, until) = (self.shared.horizon(), self.last_seq());
+                if let Some(written) = write_deletes(&self.context, segment, horizon, until)? {
+                    ops.push(self.name_deletes(&written));
+                }
+            }
+        }
+        Ok(ops)
+    }
+
+    fn name_deletes(&mut self, written: &WrittenDeletes) -> EditOp {
+        let segment = &written.segment;
+        if let Some(before) = segment.set_deletes_file(written.file) {
+            let path = segment.meta.delete_vector_path(segment.table, before.version);
+            // Named until the next edit.
+            self.garbage_at(self.manifest.state().version + 1, vec![path], None);
+        }
+        EditOp::SetDeletes {
+            table: segment.table,
+            segment: segment.meta.name(),
+            deletes: written.file,
+        }
     }
 
     /// A running segment for a file that was just written.
     fn handle(&self, def: &Arc<TableDef>, meta: SegmentMeta) -> Result<Arc<SegmentHandle>> {
         let vfs = Arc::clone(&self.context.vfs);
         SegmentHandle::open(vfs, Arc::clone(def), meta).map(Arc::new)
-    }
-
-    /// Writes the delete vectors of a table that have grown since they were written.
-    fn write_deletes(&mut self, table: &TableState) -> Result<Vec<EditOp>> {
-        let seq = self.last_seq();
-        let horizon = self.shared.horizon();
-        let version = self.manifest.state().version + 1;
-        let mut ops = Vec::new();
-        for segment in &table.segments {
-            let rows = segment.deletes.count_at(seq);
-            if rows == segment.deletes_file().map_or(0, |d| d.rows) {
-                continue;
-            }
-            let path = segment.meta.delete_vector_path(segment.table, version);
-            let bytes = segment.deletes.encode(self.context.identity(), horizon, seq);
-            let file = DeleteVectorRef { version, rows, bytes: bytes.len() as u64 };
-            let made = self
-                .context
-                .vfs
-                .put_if_absent(&path, &bytes)
-                .map_err(|source| Error::Io { path: path.clone(), source })?;
-            if !made {
-                return Err(Error::Stopped(format!("{path} is already there")));
-            }
-            if let Some(before) = segment.set_deletes_file(file) {
-                let path = segment.meta.delete_vector_path(segment.table, before.version);
-                // Named until the edit that this version number belongs to.
-                self.garbage_at(version, vec![path], None);
-            }
-            ops.push(EditOp::SetDeletes {
-                table: segment.table,
-                segment: segment.meta.name(),
-                deletes: file,
-            });
-        }
-        Ok(ops)
     }
 }
 

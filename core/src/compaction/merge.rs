@@ -10,10 +10,11 @@ use super::input::{Input, Window, with_seq};
 use super::pick::{Pick, Policy};
 use crate::Result;
 use crate::catalog::TableDef;
-use crate::commit::CompactionCommit;
+use crate::commit::MovedPositions;
 use crate::partition::Bucket;
 use crate::segment::{
-    Rowids, SegmentInput, SegmentMeta, Seqs, SortOrder, Target, WriteContext, write_segment,
+    Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, SortOrder, Target, WriteContext,
+    write_segment,
 };
 use crate::snapshot::Columns;
 use crate::state::TableState;
@@ -28,7 +29,7 @@ const LONG: usize = 1 << 11;
 /// A segment is cut when its rows take so many bytes in memory.
 const OUTPUT_BYTES: usize = 512 << 20;
 
-/// Writes the merged segments. `pace` is told how many bytes were read; it may wait, and
+/// Writes the merged segments, and tells where their rows came from. `pace` is told how many bytes were read; it may wait, and
 /// ends the merge with an error.
 pub(crate) fn merge(
     context: &WriteContext,
@@ -36,7 +37,7 @@ pub(crate) fn merge(
     pick: Pick,
     policy: &Policy,
     pace: &mut dyn FnMut(u64) -> Result<()>,
-) -> Result<CompactionCommit> {
+) -> Result<(Vec<Arc<SegmentHandle>>, MovedPositions)> {
     let def = &table.def;
     let target = Target::new(Arc::clone(def), Columns::WithRowId);
     let schema = with_seq(&target);
@@ -97,23 +98,18 @@ pub(crate) fn merge(
         }
         outputs.end_segment()
     })();
-    let Outputs { written, starts, moved, .. } = outputs;
-    if let Err(error) = merged {
+    let Outputs { written, starts, moved: positions, .. } = outputs;
+    let open = |meta: &SegmentMeta| {
+        SegmentHandle::open(Arc::clone(&context.vfs), Arc::clone(def), meta.clone()).map(Arc::new)
+    };
+    let opened = merged.and_then(|()| written.iter().map(open).collect::<Result<Vec<_>>>());
+    let segments = opened.inspect_err(|_| {
         // Outputs are ours to remove (I5).
         for path in written.iter().flat_map(|meta| meta.paths(def.id)) {
             let _ = context.vfs.delete(&path);
         }
-        return Err(error);
-    }
-    let Pick { inputs, .. } = pick;
-    Ok(CompactionCommit {
-        table: def.id,
-        inputs,
-        outputs: written,
-        starts,
-        moved,
-        horizon: policy.horizon,
-    })
+    })?;
+    Ok((segments, MovedPositions { horizon: policy.horizon, starts, positions }))
 }
 
 /// The inputs with the smallest and the second smallest head.

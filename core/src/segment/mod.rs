@@ -12,6 +12,7 @@
 //! `s`. Rows that were written by one commit share their number, which then stands
 //! in [`SegmentMeta`] instead of a column.
 
+mod delete_file;
 mod delete_vector;
 mod key_filter;
 mod key_index;
@@ -31,6 +32,7 @@ use parking_lot::Mutex;
 use sheaf_formats::envelope::{self, FileKind};
 use sheaf_formats::segment::{ScanRequest, SegmentReader, collect, format};
 
+pub(crate) use delete_file::{WrittenDeletes, write_deletes};
 pub(crate) use delete_vector::DeleteVector;
 pub(crate) use key_index::KeyIndex;
 pub(crate) use meta::{DeleteVectorRef, RowIds, SegmentMeta, segment_dir};
