@@ -11,7 +11,9 @@ use sheaf_core::{
     Durability, Environment, OnConflict, Options, RowBuilder, Store, Value, Write, WriteBatch,
 };
 
-use crate::support::{assert_verified, column, create, def, delete, pairs, put_rows, row, scan};
+use crate::support::{
+    assert_verified, column, create, def, delete, environment, manual, pairs, put_rows, row, scan,
+};
 
 fn open(vfs: &MemoryVfs) -> Store {
     let options = Options {
@@ -66,6 +68,36 @@ fn rows_stay_what_they_are_while_files_move() {
         let listed: Vec<_> = model.into_iter().collect();
         assert_eq!(scan(&store.snapshot().unwrap(), &t), listed);
     }
+}
+
+#[test]
+fn a_power_cut_beside_background_work_loses_nothing() {
+    let vfs = MemoryVfs::new();
+    let options = Options { memtable_bytes: 10 << 10, segment_rows: 128, ..Options::default() };
+    let store = Store::open_in(environment(&vfs, 1), options).unwrap();
+    let t = create(&store, pairs("t", true));
+    let mut model: BTreeMap<i64, String> = BTreeMap::new();
+    let mut random = 11_u64;
+    for i in 0..6_000_u64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let key = ((random >> 33) % 700) as i64;
+        if random.is_multiple_of(3) {
+            delete(&store, &t, &[key]);
+            model.remove(&key);
+        } else {
+            let value = format!("value {i}");
+            put_rows(&store, &t, &[(key, &value)]);
+            model.insert(key, value);
+        }
+        if i % 151 == 0 {
+            let cut = vfs.power_cut();
+            let store = Store::open_in(environment(&cut, 2), manual()).unwrap();
+            let listed: Vec<_> = model.iter().map(|(k, v)| (*k, v.clone())).collect();
+            assert_eq!(scan(&store.snapshot().unwrap(), &t), listed, "after {i} writes");
+            assert_verified(&store);
+        }
+    }
+    assert!(store.jobs().iter().any(|job| job.kind == "compact"), "nothing was merged");
 }
 
 /// A row with NULL in the columns after `v`.

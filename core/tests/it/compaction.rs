@@ -1,13 +1,20 @@
 //! What background merges leave behind, and what they cost.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, TimeUnit};
 use proptest::prelude::*;
-use sheaf_core::Store;
 use sheaf_core::catalog::{NewTable, TableDef};
+use sheaf_core::clock::ManualClock;
+use sheaf_core::partition::BucketWidth;
 use sheaf_core::vfs::{MemoryVfs, Vfs};
+use sheaf_core::{Environment, OnConflict, Store, Write, WriteBatch};
 
-use crate::support::{assert_verified, create, delete, open_with, pairs, put, scan};
+use crate::support::{
+    assert_verified, column, create, delete, environment, manual, open_with, pairs, put, scan,
+};
 
 const SEGMENT_ROWS: usize = 64;
 
@@ -15,7 +22,7 @@ const SEGMENT_ROWS: usize = 64;
 struct Table {
     vfs: MemoryVfs,
     store: Store,
-    def: std::sync::Arc<TableDef>,
+    def: Arc<TableDef>,
     model: BTreeMap<i64, String>,
     last_job: u64,
     rows_put: u64,
@@ -116,6 +123,57 @@ fn segments_that_were_merged_are_full_and_do_not_overlap() {
     assert!(segments.iter().all(|s| full.contains(&s.rows) && s.deleted_rows == 0 && s.level == 2));
     assert!(segments.len() <= 3_500 / SEGMENT_ROWS + 1, "{} segments", segments.len());
     assert_eq!(table.store.tables().unwrap()[0].compaction_debt_rows, 0);
+}
+
+#[test]
+fn what_is_no_longer_written_to_becomes_compact() {
+    const HOUR_US: i64 = 3_600_000_000;
+    let vfs = MemoryVfs::new();
+    let clock = Arc::new(ManualClock::default());
+    let environment = Environment { clock: Arc::clone(&clock) as _, ..environment(&vfs, 1) };
+    let store = Store::open_in(environment, manual()).unwrap();
+    let t = create(
+        &store,
+        NewTable {
+            columns: vec![
+                column("k", DataType::Int64),
+                column("at", DataType::Timestamp(TimeUnit::Microsecond, None)),
+            ],
+            primary_key: vec!["at".into(), "k".into()],
+            partition: Some(("at".into(), BucketWidth::Micros(HOUR_US))),
+            cluster_by: vec!["k".into()],
+            ..pairs("t", true)
+        },
+    );
+    // Two flushes of the same devices in each of two hours.
+    for at in [1, 2, HOUR_US + 1, HOUR_US + 2] {
+        let keys = Int64Array::from_iter_values(0..10);
+        let times = TimestampMicrosecondArray::from(vec![at; 10]);
+        let rows = RecordBatch::try_new(
+            Arc::clone(t.arrow_schema()),
+            vec![Arc::new(keys), Arc::new(times)],
+        );
+        let on_conflict = OnConflict::Fail;
+        let write = Write::Insert { table: Arc::clone(&t), rows: rows.unwrap(), on_conflict };
+        store.commit(WriteBatch { writes: vec![write], ..WriteBatch::default() }).unwrap();
+        store.flush(None).unwrap();
+    }
+    let levels = || {
+        store.settle().unwrap();
+        let mut levels: Vec<_> =
+            store.segments().unwrap().iter().map(|s| (s.bucket_start.unwrap(), s.level)).collect();
+        levels.sort_unstable();
+        levels
+    };
+    let [first, second] = [levels()[0].0, levels()[2].0];
+    assert_eq!(levels(), [(first, 0), (first, 0), (second, 0), (second, 0)]);
+    // The first bucket is over, and has been left alone for a while.
+    clock.advance_us(HOUR_US as u64 + 1);
+    assert_eq!(levels()[0], (first, 2));
+    let reasons: Vec<_> = store.jobs().iter().map(|job| job.reason).collect();
+    assert!(reasons.contains(&"the bucket is closed"), "{reasons:?}");
+    assert!(reasons.contains(&"no longer hot"), "{reasons:?}");
+    assert_verified(&store);
 }
 
 proptest! {
