@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::DataType;
 use sheaf_core::catalog::{CatalogChange, NewTable, TableDef};
@@ -12,7 +13,8 @@ use sheaf_core::{
 };
 
 use crate::support::{
-    assert_verified, column, create, def, delete, environment, manual, pairs, put_rows, row, scan,
+    assert_verified, column, create, def, delete, environment, manual, pairs, put, put_rows, row,
+    scan,
 };
 
 fn open(vfs: &MemoryVfs) -> Store {
@@ -100,8 +102,44 @@ fn a_power_cut_beside_background_work_loses_nothing() {
     assert!(store.jobs().iter().any(|job| job.kind == "compact"), "nothing was merged");
 }
 
+/// Ends a thread that looks at it, also when the test fails.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_power_cut_beside_a_flush_of_deletions_loses_none() {
+    let vfs = MemoryVfs::new();
+    let store = Store::open_in(environment(&vfs, 1), manual()).unwrap();
+    let t = create(&store, pairs("t", true));
+    let all: Vec<(i64, &str)> = (0..2_000).map(|k| (k, "v")).collect();
+    put(&store, &t, &all);
+    store.flush(None).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                store.flush(None).unwrap();
+            }
+        });
+        let _done = Done(&done);
+        for key in 0..2_000_i64 {
+            delete(&store, &t, &[key]);
+            if key % 40 == 0 {
+                let cut = vfs.power_cut();
+                let store = Store::open_in(environment(&cut, 2), manual()).unwrap();
+                assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 1_999 - key as usize);
+            }
+        }
+    });
+}
+
 /// A row with NULL in the columns after `v`.
-fn put(store: &Store, t: &Arc<TableDef>, key: i64, value: &str) {
+fn put_wide(store: &Store, t: &Arc<TableDef>, key: i64, value: &str) {
     let mut row = vec![Value::from(key), Value::from(value)];
     row.resize(t.arrow_schema().fields().len(), Value::Null);
     let mut rows = RowBuilder::new(t).unwrap();
@@ -121,7 +159,7 @@ fn memtables_that_a_change_of_the_table_froze_are_flushed() {
     for i in 0..20_i64 {
         let t = def(&store, "t");
         for k in 0..10 {
-            put(&store, &t, i * 10 + k, &long);
+            put_wide(&store, &t, i * 10 + k, &long);
         }
         let column = column(&format!("c{i}"), DataType::Int32);
         let table = t.id;
