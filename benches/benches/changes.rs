@@ -18,13 +18,13 @@ use sheafdb::{Database, Session};
 
 const RUNS: usize = 3;
 const ROWS: u64 = 10_000_000;
-/// One row in so many changes.
-const SHARE: u64 = 10;
+/// Rows that are replaced in a loop; half of them are upserted once.
+const CHANGES: u64 = ROWS / 5;
 const CREATE: &str = "CREATE TABLE t (k BIGINT PRIMARY KEY, device INTEGER, value DOUBLE, \
     label VARCHAR, seen TIMESTAMP)";
 const CHECK: &str = "SELECT CAST(count(*) AS VARCHAR), CAST(sum(k) AS VARCHAR), \
-    CAST(sum(device) AS VARCHAR), CAST(sum(CAST(value AS BIGINT)) AS VARCHAR), \
-    CAST(sum(length(label)) AS VARCHAR), CAST(max(seen) AS VARCHAR) FROM t";
+    CAST(sum(device) AS VARCHAR), CAST(CAST(sum(value * 4) AS BIGINT) AS VARCHAR), \
+    CAST(sum(length(label)) AS VARCHAR), CAST(count(DISTINCT seen) AS VARCHAR) FROM t";
 const SCAN: &str = "SELECT device, count(*), sum(value), max(seen) FROM t GROUP BY device";
 /// Scans that are timed one after another.
 const SCANS: usize = 15;
@@ -46,7 +46,7 @@ fn main() -> Result<(), Failure> {
         engine: engine.to_owned(),
         action: action.to_owned(),
         format: "arrow".to_owned(),
-        commits: ((ROWS / SHARE) as usize, 1),
+        commits: ((CHANGES / 2) as usize, 1),
         file: folder.path().display().to_string(),
         database: folder.path().join(engine).display().to_string(),
         threads,
@@ -90,7 +90,7 @@ fn make_files(folder: &Path) -> Result<(), Failure> {
     let session = Database::in_memory()?.session();
     let base = "SELECT n AS k, CAST(n % 1000 AS INTEGER) AS device, n * 0.25 AS value, \
         'device ' || CAST(n % 100000 AS VARCHAR) AS label, \
-        TIMESTAMP '2026-01-01' + n * INTERVAL '1 second' AS seen";
+        CAST(to_timestamp(1767225600 + n) AS TIMESTAMP) AS seen";
     session.execute_blocking(&format!(
         "COPY ({base} FROM generate_series(0, {}) AS s(n)) TO '{}'",
         ROWS - 1,
@@ -100,7 +100,7 @@ fn make_files(folder: &Path) -> Result<(), Failure> {
         "COPY (SELECT k, device + 1 AS device, value + 1 AS value, label || '!' AS label, seen \
          FROM ({base} FROM (SELECT (i * 7919317) % {ROWS} AS n \
          FROM generate_series(0, {}) AS s(i)))) TO '{}'",
-        ROWS / SHARE - 1,
+        CHANGES - 1,
         folder.join("changes.arrow").display(),
     ))?;
     Ok(())
@@ -148,7 +148,7 @@ impl Loaded {
 fn upsert(task: &Task) -> Result<(), Failure> {
     let loaded = load(task)?;
     let start = Instant::now();
-    loaded.put(loaded.changes.clone(), Durability::Sync)?;
+    loaded.put(loaded.changes.slice(0, task.commits.0), Durability::Sync)?;
     Outcome::print(start.elapsed().as_secs_f64(), answer(&loaded.session, &task.check)?)
 }
 
@@ -161,7 +161,6 @@ fn scans(task: &Task, what: &str) -> Result<(), Failure> {
     let stop = AtomicBool::new(what != "busy");
     let seconds = std::thread::scope(|scope| -> Result<f64, Failure> {
         let writer = scope.spawn(|| -> Result<(), Failure> {
-            // Two tenths: the second is what follows the first in the key's order.
             const BATCH: usize = 10_000;
             for n in 0.. {
                 let at = n * BATCH % loaded.changes.num_rows();

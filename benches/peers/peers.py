@@ -86,6 +86,7 @@ def duckdb_upsert(task):
     connection.execute(f"INSERT INTO t SELECT * FROM '{folder}/base.parquet'")
     connection.execute("CHECKPOINT")
     changes = pyarrow.ipc.open_file(pyarrow.memory_map(f"{folder}/changes.arrow")).read_all()
+    changes = changes.slice(0, task["commits"][0])
     start = time.perf_counter()
     connection.execute("INSERT OR REPLACE INTO t SELECT * FROM changes")
     seconds = time.perf_counter() - start

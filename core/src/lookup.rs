@@ -35,31 +35,22 @@ pub(crate) struct Found {
     pub changed: u64,
 }
 
-/// The version of `key` that is visible at `seq`. With `seq` just below a commit's
+/// The version of `key`, whose hash is `hash`, that is visible at `seq`. With `seq` just below a commit's
 /// number this is the row that the commit replaces, also during replay, when later
 /// bulk loads are already in segments.
 ///
 /// With `since`, [`Found::changed`] tells whether the key changed after it. Without,
 /// it is not looked up where that would mean reading a segment.
-pub(crate) fn find(table: &TableState, key: &[u8], seq: u64, since: Option<u64>) -> Result<Found> {
-    let mut found = Found::default();
-    let hash = key_hash(key);
-    for memtable in table.memtables() {
-        let Memtable::Keyed(keyed) = memtable else { continue };
-        // Versions before it ended when it came.
-        if let Some(version) = keyed.versions(key, hash, seq).next() {
-            let ended = version.ended();
-            found.changed = found.changed.max(version.seq());
-            if ended > seq {
-                if ended != LIVE {
-                    found.changed = found.changed.max(ended);
-                }
-                let entry = keyed.keep(version);
-                found.place = Some(Place::Memtable { entry, memtable: Arc::clone(keyed) });
-                return Ok(found);
-            }
-            found.changed = found.changed.max(ended);
-        }
+pub(crate) fn find(
+    table: &TableState,
+    key: &[u8],
+    hash: u64,
+    seq: u64,
+    since: Option<u64>,
+) -> Result<Found> {
+    let mut found = find_in_memtables(table, key, hash, seq);
+    if found.place.is_some() {
+        return Ok(found);
     }
     for segment in &table.segments {
         if segment.meta.min_seq > seq {
@@ -87,6 +78,29 @@ pub(crate) fn find(table: &TableState, key: &[u8], seq: u64, since: Option<u64>)
     Ok(found)
 }
 
+/// The same of memtables alone.
+pub(crate) fn find_in_memtables(table: &TableState, key: &[u8], hash: u64, seq: u64) -> Found {
+    let mut found = Found::default();
+    for memtable in table.memtables() {
+        let Memtable::Keyed(keyed) = memtable else { continue };
+        // Versions before it ended when it came.
+        if let Some(version) = keyed.versions(key, hash, seq).next() {
+            let ended = version.ended();
+            found.changed = found.changed.max(version.seq());
+            if ended > seq {
+                if ended != LIVE {
+                    found.changed = found.changed.max(ended);
+                }
+                let entry = keyed.keep(version);
+                found.place = Some(Place::Memtable { entry, memtable: Arc::clone(keyed) });
+                return found;
+            }
+            found.changed = found.changed.max(ended);
+        }
+    }
+    found
+}
+
 /// Fails when a key of one of the segments `new` is live in `table`.
 pub(crate) fn check_absent(
     table: &TableState,
@@ -98,7 +112,7 @@ pub(crate) fn check_absent(
     }
     for segment in new {
         for (key, _) in segment.all_keys()? {
-            if find(table, &key, LIVE - 1, None)?.place.is_some() {
+            if find(table, &key, key_hash(&key), LIVE - 1, None)?.place.is_some() {
                 return Err(Error::DuplicateKey {
                     table: table.def.name.clone(),
                     key: codec.describe(&table.def, &key),

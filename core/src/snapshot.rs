@@ -15,6 +15,7 @@ use sheaf_formats::statistics::SegmentStatistics;
 use crate::catalog::{Catalog, TableDef, TableId};
 use crate::lookup::{Place, find};
 use crate::memtable::Memtable;
+use crate::row::key_hash;
 use crate::segment::{
     SegmentHandle, Target, adapt, scan_memtable, scan_segment, segment_statistics, take,
 };
@@ -168,7 +169,7 @@ impl TableSnapshot {
         let mut batches = Vec::new();
         let mut by_segment: HashMap<u128, (Arc<SegmentHandle>, Vec<u64>)> = HashMap::new();
         for key in keys.iter() {
-            match find(&self.table, key, self.snapshot.seq(), None)?.place {
+            match find(&self.table, key, key_hash(key), self.snapshot.seq(), None)?.place {
                 Some(Place::Memtable { entry, memtable }) => {
                     let row = memtable.layout().decode_all(&[key], &[entry.get().packed()])?;
                     batches.push(adapt(&self.target, memtable.def().version, &row)?);

@@ -137,8 +137,9 @@ impl Store {
     /// Commits `batch`; returns when it is as durable as asked.
     pub fn commit(&self, batch: WriteBatch) -> Result<Commit> {
         let writer = self.writer()?;
-        let prepared = prepare(batch, writer.durability())?;
+        let mut prepared = prepare(batch, writer.durability())?;
         writer.wait_for_room(prepared.bytes)?;
+        prepared.probe(&self.inner.shared.current())?;
         writer.call(|reply| Command::Write(prepared, reply))
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 
+use super::keys::Keys;
 use super::prepare::{AppendWire, Prepared, PreparedOp};
 use crate::catalog::{TableDef, TableId};
 use crate::log::{Change, Payload, Record, decode_batch};
@@ -14,7 +15,7 @@ use crate::lookup::{Place, find};
 use crate::memtable::{KeyedMemtable, LIVE, Memtable};
 use crate::partition::split;
 use crate::row::{RowBytes, RowCodec, key_hash};
-use crate::segment::{Target, adapt};
+use crate::segment::{SegmentHandle, Target, adapt};
 use crate::snapshot::Columns;
 use crate::state::{State, TableState};
 use crate::write::{Commit, OnConflict};
@@ -79,20 +80,35 @@ impl End {
             (None, None) => Self::Nothing,
         }
     }
+}
 
-    /// Ends it at `seq`; true when that was a row from before the commit.
-    fn end(&self, table: &TableState, key: &[u8], seq: u64) -> bool {
-        match self {
-            Self::Nothing => {}
-            Self::Row(place) => place.end(seq),
-            Self::Own => {
+/// Ends what `ends` says for each key, at `seq`; returns how many of them were rows from
+/// before the commit.
+fn end_all(table: &TableState, keys: &Keys, ends: Vec<End>, seq: u64) -> u64 {
+    let mut rows = 0;
+    let mut in_segments: Vec<(Arc<SegmentHandle>, Vec<u32>)> = Vec::new();
+    for (i, end) in ends.into_iter().enumerate() {
+        rows += u64::from(matches!(end, End::Row(_)));
+        match end {
+            End::Nothing => {}
+            End::Row(Place::Memtable { entry, .. }) => entry.get().end(seq),
+            End::Row(Place::Segment { segment, ordinal }) => {
+                match in_segments.iter_mut().find(|(s, _)| Arc::ptr_eq(s, &segment)) {
+                    Some((_, ordinals)) => ordinals.push(ordinal),
+                    None => in_segments.push((segment, vec![ordinal])),
+                }
+            }
+            End::Own => {
                 if let Memtable::Keyed(memtable) = &table.active {
-                    end_own(memtable, key, seq);
+                    end_own(memtable, keys.bytes.slice(i), keys.hashes[i], seq);
                 }
             }
         }
-        matches!(self, Self::Row(_))
     }
+    for (segment, ordinals) in in_segments {
+        segment.deletes.end_many(ordinals, seq);
+    }
+    rows
 }
 
 /// Keys that earlier operations of the same batch put or deleted.
@@ -111,11 +127,11 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                 let mut ends = Vec::with_capacity(keys.len());
                 let mut skipped = false;
                 let mut kept = Vec::new();
+                let lookup = keys.lookup(table);
                 for i in 0..keys.len() {
-                    let key = keys.get(i);
-                    let found = find(table, &key, seq - 1, prepared.read_at)?;
+                    let found = lookup.find(i, seq - 1, prepared.read_at)?;
                     let before =
-                        overlay.as_ref().and_then(|o| o.get(&(def.id, key.clone())).copied());
+                        overlay.as_ref().and_then(|o| o.get(&(def.id, keys.bytes.get(i))).copied());
                     let there = before.unwrap_or(found.place.is_some());
                     if let (Some(read_at), None) = (prepared.read_at, before)
                         && found.changed > read_at
@@ -127,11 +143,11 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                         continue;
                     }
                     if there && *on_conflict == OnConflict::Fail {
-                        let key = def.key_codec()?.describe(def, &key);
+                        let key = def.key_codec()?.describe(def, keys.bytes.slice(i));
                         return Err(Error::DuplicateKey { table: def.name.clone(), key });
                     }
                     if let Some(overlay) = &mut overlay {
-                        overlay.insert((def.id, key), true);
+                        overlay.insert((def.id, keys.bytes.get(i)), true);
                     }
                     kept.push(i);
                     ends.push(End::of(found.place, before));
@@ -140,14 +156,14 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
             }
             PreparedOp::DeleteKeys { table: def, keys } => {
                 let mut ends = Vec::with_capacity(keys.len());
+                let lookup = keys.lookup(table);
                 for i in 0..keys.len() {
-                    let key = keys.get(i);
-                    let found = find(table, &key, seq - 1, prepared.read_at)?;
+                    let found = lookup.find(i, seq - 1, prepared.read_at)?;
                     if prepared.read_at.is_some_and(|read_at| found.changed > read_at) {
                         return Err(Error::Conflict { table: def.name.clone() });
                     }
                     let before = match &mut overlay {
-                        Some(overlay) => overlay.insert((def.id, key), false),
+                        Some(overlay) => overlay.insert((def.id, keys.bytes.get(i)), false),
                         None => None,
                     };
                     ends.push(End::of(found.place, before));
@@ -180,27 +196,24 @@ fn perform(
             let (keys, packed) = match kept {
                 Some(kept) => {
                     commit.skipped += (keys.len() - kept.len()) as u64;
-                    (keys.select(&kept), packed.select(&kept))
+                    (Keys::new(keys.bytes.select(&kept)), packed.select(&kept))
                 }
                 None => (keys, packed),
             };
             let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&def)) };
-            for ((key, packed), end) in keys.iter().zip(packed.iter()).zip(ends) {
-                if end.end(table, key, seq) {
-                    commit.replaced += 1;
-                }
-                memtable.insert(key, packed, seq);
-                commit.inserted += 1;
+            commit.replaced += end_all(table, &keys, ends, seq);
+            for (i, packed) in packed.iter().enumerate() {
+                memtable.insert(keys.bytes.slice(i), keys.hashes[i], packed, seq);
             }
-            if keys.len() == 0 { Vec::new() } else { vec![Payload::Put { keys, packed }] }
+            commit.inserted += keys.len() as u64;
+            match keys.len() {
+                0 => Vec::new(),
+                _ => vec![Payload::Put { keys: keys.bytes, packed }],
+            }
         }
         (PreparedOp::DeleteKeys { keys, .. }, Plan::Delete(ends)) => {
-            for (key, end) in keys.iter().zip(ends) {
-                if end.end(table, key, seq) {
-                    commit.deleted += 1;
-                }
-            }
-            vec![Payload::DeleteKeys(keys)]
+            commit.deleted += end_all(table, &keys, ends, seq);
+            vec![Payload::DeleteKeys(keys.bytes)]
         }
         (PreparedOp::Append { table: def, parts }, Plan::Append) => {
             let Memtable::Append(memtable) = &table.active else { return Err(other_kind(&def)) };
@@ -226,8 +239,8 @@ fn perform(
 }
 
 /// Ends a version that the commit `seq` itself wrote.
-fn end_own(memtable: &KeyedMemtable, key: &[u8], seq: u64) {
-    if let Some(version) = memtable.versions(key, key_hash(key), seq).next()
+fn end_own(memtable: &KeyedMemtable, key: &[u8], hash: u64, seq: u64) {
+    if let Some(version) = memtable.versions(key, hash, seq).next()
         && version.seq() == seq
     {
         version.end(seq);
@@ -330,7 +343,7 @@ fn replay_change(table: &TableState, change: &Change, seq: u64) -> Result<()> {
         }
         Payload::DeleteKeys(keys) => {
             for key in keys.iter() {
-                replay_end(table, key, seq)?;
+                replay_end(table, key, key_hash(key), seq)?;
             }
         }
         Payload::AppendRows { first_rowid, rows } => {
@@ -352,19 +365,20 @@ fn replay_change(table: &TableState, change: &Change, seq: u64) -> Result<()> {
 fn replay_put(table: &TableState, keys: &RowBytes, packed: &RowBytes, seq: u64) -> Result<()> {
     let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&table.def)) };
     for (key, packed) in keys.iter().zip(packed.iter()) {
-        replay_end(table, key, seq)?;
-        memtable.insert(key, packed, seq);
+        let hash = key_hash(key);
+        replay_end(table, key, hash, seq)?;
+        memtable.insert(key, hash, packed, seq);
     }
     Ok(())
 }
 
 /// Ends what a put or a deletion of `key` at `seq` ended.
-fn replay_end(table: &TableState, key: &[u8], seq: u64) -> Result<()> {
-    if let Some(place) = find(table, key, seq - 1, None)?.place {
+fn replay_end(table: &TableState, key: &[u8], hash: u64, seq: u64) -> Result<()> {
+    if let Some(place) = find(table, key, hash, seq - 1, None)?.place {
         place.end(seq);
     }
     if let Memtable::Keyed(memtable) = &table.active {
-        end_own(memtable, key, seq);
+        end_own(memtable, key, hash, seq);
     }
     Ok(())
 }

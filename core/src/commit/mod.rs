@@ -18,6 +18,7 @@ mod apply;
 mod catalog;
 mod committer;
 mod files;
+mod keys;
 mod prepare;
 mod queue;
 

@@ -1,15 +1,16 @@
 //! What a caller's thread does before a commit: check and encode.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 use bytes::Bytes;
 
+use super::keys::Keys;
 use crate::catalog::TableDef;
 use crate::log::encode_batch;
 use crate::partition::{Bucket, split};
 use crate::row::RowBytes;
+use crate::state::State;
 use crate::views::compacted;
 use crate::write::{Durability, OnConflict, Write, WriteBatch};
 use crate::{Error, Result};
@@ -34,8 +35,8 @@ pub(crate) struct Prepared {
 /// One encoded change.
 #[derive(Debug)]
 pub(crate) enum PreparedOp {
-    Put { table: Arc<TableDef>, keys: RowBytes, packed: RowBytes, on_conflict: OnConflict },
-    DeleteKeys { table: Arc<TableDef>, keys: RowBytes },
+    Put { table: Arc<TableDef>, keys: Keys, packed: RowBytes, on_conflict: OnConflict },
+    DeleteKeys { table: Arc<TableDef>, keys: Keys },
     Append { table: Arc<TableDef>, parts: Vec<AppendPart> },
     DeleteRows { table: Arc<TableDef>, rowids: Vec<u64> },
 }
@@ -66,6 +67,24 @@ impl PreparedOp {
     }
 }
 
+impl Prepared {
+    /// Looks keys up in the segments of `state`, so that the leader need not.
+    pub(crate) fn probe(&mut self, state: &State) -> Result<()> {
+        // Whether a key has changed since then is more than where its row is.
+        if self.read_at.is_some() {
+            return Ok(());
+        }
+        for op in &mut self.ops {
+            if let PreparedOp::Put { table, keys, .. } | PreparedOp::DeleteKeys { table, keys } = op
+                && let Some(table) = state.tables.get(&table.id)
+            {
+                keys.probe(table)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Checks and encodes `batch`.
 pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared> {
     let mut bytes = 0;
@@ -73,8 +92,8 @@ pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared
     for write in batch.writes {
         let op = prepare_write(write)?;
         bytes += match &op {
-            PreparedOp::Put { keys, packed, .. } => keys.bytes_len() + packed.bytes_len(),
-            PreparedOp::DeleteKeys { keys, .. } => keys.bytes_len(),
+            PreparedOp::Put { keys, packed, .. } => keys.bytes.bytes_len() + packed.bytes_len(),
+            PreparedOp::DeleteKeys { keys, .. } => keys.bytes.bytes_len(),
             PreparedOp::Append { parts, .. } => parts.iter().map(AppendPart::bytes).sum(),
             PreparedOp::DeleteRows { rowids, .. } => rowids.len() * 8,
         };
@@ -112,13 +131,13 @@ fn prepare_write(write: Write) -> Result<PreparedOp> {
             if packed.len() > 0 {
                 return Err(Error::Invalid("a deletion takes keys, and rows were pushed".into()));
             }
-            Ok(PreparedOp::DeleteKeys { table, keys })
+            Ok(PreparedOp::DeleteKeys { table, keys: Keys::new(keys) })
         }
         Write::DeleteKeys { table, keys } => {
             if !table.is_keyed() {
                 return Err(Error::Invalid(format!("table '{}' has no key", table.name)));
             }
-            let keys = table.key_codec()?.of_columns(keys.columns())?;
+            let keys = Keys::new(table.key_codec()?.of_columns(keys.columns())?);
             Ok(PreparedOp::DeleteKeys { table, keys })
         }
         Write::DeleteRows { table, rowids } => {
@@ -142,44 +161,41 @@ fn prepare_put(
     packed: RowBytes,
     on_conflict: OnConflict,
 ) -> Result<PreparedOp> {
-    if keys.len() > 1
-        && let Some(kept) = one_per_key(&table, &keys, on_conflict)?
-    {
-        let (keys, packed) = (keys.select(&kept), packed.select(&kept));
-        return Ok(PreparedOp::Put { table, keys, packed, on_conflict });
-    }
-    Ok(PreparedOp::Put { table, keys, packed, on_conflict })
+    let keys = Keys::new(keys);
+    Ok(match one_per_key(&table, &keys, on_conflict)? {
+        None => PreparedOp::Put { table, keys, packed, on_conflict },
+        Some(kept) => {
+            let (keys, packed) = (Keys::new(keys.bytes.select(&kept)), packed.select(&kept));
+            PreparedOp::Put { table, keys, packed, on_conflict }
+        }
+    })
 }
 
 /// Within one batch the rules are those between batches: a second row with the same key
 /// fails, is skipped, or replaces the first. `None` when no key comes twice.
 fn one_per_key(
     table: &TableDef,
-    keys: &RowBytes,
+    keys: &Keys,
     on_conflict: OnConflict,
 ) -> Result<Option<Vec<usize>>> {
-    let mut chosen: HashMap<&[u8], usize> = HashMap::with_capacity(keys.len());
-    let mut unique = true;
-    for (i, key) in keys.iter().enumerate() {
-        match on_conflict {
-            OnConflict::Skip => unique &= *chosen.entry(key).or_insert(i) == i,
-            OnConflict::Replace => unique &= chosen.insert(key, i).is_none(),
-            OnConflict::Fail => {
-                if chosen.insert(key, i).is_some() {
-                    return Err(Error::DuplicateKey {
-                        table: table.name.clone(),
-                        key: table.key_codec()?.describe(table, key),
-                    });
-                }
-            }
-        }
-    }
-    if unique {
+    let mut dropped: Vec<usize> = Vec::new();
+    let mut first = usize::MAX;
+    keys.for_duplicates(|earlier, later| {
+        first = first.min(later);
+        dropped.push(if on_conflict == OnConflict::Replace { earlier } else { later });
+    });
+    if dropped.is_empty() {
         return Ok(None);
     }
-    let mut kept: Vec<usize> = chosen.into_values().collect();
-    kept.sort_unstable();
-    Ok(Some(kept))
+    if on_conflict == OnConflict::Fail {
+        let key = table.key_codec()?.describe(table, keys.bytes.slice(first));
+        return Err(Error::DuplicateKey { table: table.name.clone(), key });
+    }
+    let mut kept = vec![true; keys.len()];
+    for i in dropped {
+        kept[i] = false;
+    }
+    Ok(Some((0..keys.len()).filter(|i| kept[*i]).collect()))
 }
 
 fn prepare_append(table: Arc<TableDef>, rows: RecordBatch) -> Result<PreparedOp> {

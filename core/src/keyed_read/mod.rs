@@ -12,7 +12,7 @@ pub use range::RowRange;
 
 use crate::lookup::{Place, find};
 use crate::memtable::{KeyedMemtable, OwnedEntry};
-use crate::row::{Row, Value};
+use crate::row::{Row, Value, key_hash};
 use crate::segment::{SegmentHandle, adapt, take};
 use crate::snapshot::TableSnapshot;
 use crate::{Error, Result};
@@ -44,7 +44,7 @@ impl TableSnapshot {
     pub fn columns(&self, key: &[Value<'_>], projection: &[usize]) -> Result<Option<RecordBatch>> {
         let mut bytes = Vec::with_capacity(64);
         self.key_bytes(key, &mut bytes)?;
-        let found = find(self.state(), &bytes, self.snapshot().seq(), None)?;
+        let found = find(self.state(), &bytes, key_hash(&bytes), self.snapshot().seq(), None)?;
         let (layout, version, packed) = match found.place {
             None => return Ok(None),
             Some(Place::Memtable { entry, memtable }) => {
@@ -92,7 +92,7 @@ impl TableSnapshot {
     }
 
     fn row_at(&self, key: &[u8]) -> Result<Option<Row>> {
-        match find(self.state(), key, self.snapshot().seq(), None)?.place {
+        match find(self.state(), key, key_hash(key), self.snapshot().seq(), None)?.place {
             Some(Place::Memtable { entry, memtable }) => Ok(Some(self.of_entry(&memtable, &entry))),
             Some(Place::Segment { segment, ordinal }) => {
                 self.of_segment(&segment, ordinal).map(Some)

@@ -47,20 +47,25 @@ pub(crate) fn decode_header(name: &str, bytes: &Bytes) -> Result<(FileIdentity, 
     Ok((identity, first))
 }
 
-/// Appends a frame that will stand at `offset` of the file `file_id`.
+/// Appends a frame that will stand at `offset` of the file `file_id`; `body` appends what
+/// it holds.
 pub(crate) fn push_frame(
     out: &mut Vec<u8>,
     file_id: u128,
     offset: u64,
     kind: FrameKind,
-    body: &[u8],
+    body: impl FnOnce(&mut Vec<u8>),
 ) {
-    let len = body.len() as u32;
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&(kind as u32).to_le_bytes());
-    out.extend_from_slice(&len.to_le_bytes());
-    out.extend_from_slice(&checksum(file_id, offset, kind as u32, body).to_le_bytes());
-    out.extend_from_slice(body);
+    let rest = out.len();
+    out.extend_from_slice(&[0; 8]);
+    let start = out.len();
+    body(out);
+    let len = (out.len() - start) as u32;
+    let sum = checksum(file_id, offset, kind as u32, &out[start..]);
+    out[rest..rest + 4].copy_from_slice(&len.to_le_bytes());
+    out[rest + 4..start].copy_from_slice(&sum.to_le_bytes());
     out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
 }
 

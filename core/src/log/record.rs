@@ -46,6 +46,11 @@ pub(crate) enum Payload {
 }
 
 impl Record {
+    /// About the bytes of the wire form.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.changes.iter().map(|change| change.payload.bytes() + 64).sum()
+    }
+
     /// Appends the wire form.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64_le(self.seq);
@@ -94,6 +99,18 @@ impl Record {
 }
 
 impl Payload {
+    fn bytes(&self) -> usize {
+        let rows = |rows: &RowBytes| rows.bytes_len() + rows.len() * 4;
+        match self {
+            Self::PutSortable(all) | Self::DeleteKeys(all) | Self::AppendRows { rows: all, .. } => {
+                rows(all)
+            }
+            Self::Put { keys, packed } => rows(keys) + rows(packed),
+            Self::AppendBatch { ipc, .. } => ipc.len(),
+            Self::DeleteRows(rowids) => rowids.len() * 8,
+        }
+    }
+
     fn encode(&self, out: &mut Vec<u8>) -> u8 {
         match self {
             Self::PutSortable(rows) => {

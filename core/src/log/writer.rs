@@ -50,7 +50,6 @@ pub(crate) struct LogWriter {
     /// The length of the file: zeros from `offset` on.
     reserved: u64,
     group: Vec<u8>,
-    body: Vec<u8>,
 }
 
 impl LogWriter {
@@ -78,7 +77,6 @@ impl LogWriter {
             durable: HEADER_LEN,
             reserved: HEADER_LEN,
             group: Vec::new(),
-            body: Vec::new(),
         })
     }
 
@@ -86,12 +84,16 @@ impl LogWriter {
     pub(crate) fn push(&mut self, record: &Record) {
         if self.group.is_empty() {
             let mark = self.durable.to_le_bytes();
-            push_frame(&mut self.group, self.file_id, self.offset, FrameKind::Mark, &mark);
+            push_frame(&mut self.group, self.file_id, self.offset, FrameKind::Mark, |out| {
+                out.extend_from_slice(&mark);
+            });
         }
-        self.body.clear();
-        record.encode(&mut self.body);
+        // The larger the record, the dearer it is to move it while it grows.
+        self.group.reserve(record.payload_bytes());
         let at = self.offset + self.group.len() as u64;
-        push_frame(&mut self.group, self.file_id, at, FrameKind::Record, &self.body);
+        push_frame(&mut self.group, self.file_id, at, FrameKind::Record, |out| {
+            record.encode(out);
+        });
         self.info.note(record);
     }
 

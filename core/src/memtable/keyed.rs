@@ -25,7 +25,7 @@ use super::node::{Arena, Entries, Entry, NodeRef, OwnedEntry, Target, sort};
 use super::skip_list::SkipList;
 use crate::Result;
 use crate::catalog::TableDef;
-use crate::row::{RowLayout, batch_bytes, key_hash};
+use crate::row::{RowLayout, batch_bytes};
 
 /// Rows of a stretch.
 const STRETCH_ROWS: usize = 8192;
@@ -145,10 +145,9 @@ impl KeyedMemtable {
 
     /// Adds a version, newer than all others of its key; the caller has ended the one
     /// before it.
-    pub(crate) fn insert(&self, key: &[u8], packed: &[u8], seq: u64) {
+    pub(crate) fn insert(&self, key: &[u8], hash: u64, packed: &[u8], seq: u64) {
         self.min_seq.fetch_min(seq, Ordering::Relaxed);
         self.max_seq.fetch_max(seq, Ordering::Relaxed);
-        let hash = key_hash(key);
         let (node, bytes) = self.arena.node(key, packed, seq, self.newest.find(key, hash));
         let len = {
             let mut arrivals = self.arrivals.write();
@@ -309,6 +308,7 @@ mod tests {
 
     use super::*;
     use crate::memtable::tests::table_of_bytes;
+    use crate::row::key_hash;
 
     /// Keys and numbers from one end, forward or backward.
     fn walk(memtable: &KeyedMemtable, from: Bound<&[u8]>, backward: bool) -> Vec<(Vec<u8>, u64)> {
@@ -339,7 +339,7 @@ mod tests {
                     memtable.first(Bound::Unbounded, false);
                 }
                 let seq = i as u64 + 1;
-                memtable.insert(key, &seq.to_le_bytes(), seq);
+                memtable.insert(key, key_hash(key), &seq.to_le_bytes(), seq);
                 model.insert((key.clone(), u64::MAX - seq), seq);
             }
             for key in keys.iter().chain([&sought]) {
@@ -389,7 +389,7 @@ mod tests {
             .collect();
         for i in 0..20_000_u64 {
             let key = i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-            memtable.insert(&key, &key, i + 1);
+            memtable.insert(&key, key_hash(&key), &key, i + 1);
         }
         done.store(true, Ordering::Release);
         for reader in readers {
@@ -402,9 +402,9 @@ mod tests {
     fn large_entries_get_memory_of_their_own() {
         let memtable = KeyedMemtable::new(table_of_bytes()).unwrap();
         let large = vec![7; 3 << 20];
-        memtable.insert(b"b", &large, 1);
-        memtable.insert(b"a", b"", 2);
-        memtable.insert(b"c", &large, 3);
+        memtable.insert(b"b", key_hash(b"b"), &large, 1);
+        memtable.insert(b"a", key_hash(b"a"), b"", 2);
+        memtable.insert(b"c", key_hash(b"c"), &large, 3);
         let sizes: Vec<_> = memtable.sorted(|_| true).iter().map(|e| e.packed().len()).collect();
         assert_eq!(sizes, [0, 3 << 20, 3 << 20]);
         assert!(memtable.bytes() > 6 << 20);

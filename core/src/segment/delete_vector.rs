@@ -5,13 +5,13 @@
 //! (no snapshot is older) are a plain bitmap; newer ones are a sorted tail.
 //! Ordinals never change (I4).
 
-use std::collections::HashMap;
 use std::io::Cursor;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes};
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
+use rustc_hash::FxHashMap;
 use sheaf_formats::envelope::{FileIdentity, FileKind, decode_small, encode_small};
 
 use crate::memtable::LIVE;
@@ -32,7 +32,7 @@ struct State {
     /// Rows that ended later, in the order in which they did.
     tail: Vec<(u64, u32)>,
     /// The same by row.
-    ended_at: HashMap<u32, u64>,
+    ended_at: FxHashMap<u32, u64>,
 }
 
 impl DeleteVector {
@@ -51,6 +51,23 @@ impl DeleteVector {
         let mut state = self.state.write();
         // A scan that holds the bitmap keeps it; others share the new one.
         if !state.ended.contains(ordinal) && Arc::make_mut(&mut state.ended).insert(ordinal) {
+            state.push(seq, ordinal);
+        }
+    }
+
+    /// Ends rows at `seq`, the newest number, unless they have ended.
+    pub(crate) fn end_many(&self, mut ordinals: Vec<u32>, seq: u64) {
+        if let [ordinal] = ordinals[..] {
+            return self.end(ordinal, seq);
+        }
+        ordinals.sort_unstable();
+        let mut new: RoaringBitmap = ordinals.into_iter().collect();
+        let mut state = self.state.write();
+        new -= &*state.ended;
+        *Arc::make_mut(&mut state.ended) |= &new;
+        state.tail.reserve(new.len() as usize);
+        state.ended_at.reserve(new.len() as usize);
+        for ordinal in &new {
             state.push(seq, ordinal);
         }
     }

@@ -7,9 +7,11 @@
 //! entries    (tag u32, ordinal u32) x rows, by hash (xxh3 of the key)
 //! ends       u32 x rows               with keys of different lengths
 //! keys       bytes, in the order of the entries
+//! footer     form | length of the least key u32 | least key | greatest key
 //! ```
 //!
-//! A key that is not there costs one look at the filter. One that is there costs the
+//! A key outside the bounds costs two comparisons, one that is not there a look at the
+//! filter. One that is there costs the
 //! directory slot, about eight entries, and the key itself, which tells it from another
 //! with the same tag. Where the segment has a row file, the keys are there and not
 //! here. A key may stand in it more than once: versions of one row, of which at most
@@ -32,8 +34,10 @@ const HEADER_LEN: u64 = 16;
 /// Entries per directory slot, on average.
 const SLOT_ENTRIES: u64 = 8;
 
-/// What the footer says: the form that is described above.
-const FORM: &[u8] = b"2";
+/// What the footer begins with: the form that is described above, and the one without
+/// bounds.
+const FORM: u8 = b'3';
+const FORM_WITHOUT_BOUNDS: u8 = b'2';
 
 /// An open key index.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(crate) struct KeyIndex {
     rows: u64,
     bits: u32,
     fixed_len: u64,
+    /// The least and the greatest key.
+    bounds: Option<(Bytes, Bytes)>,
     filter: KeyFilter,
     directory: Bytes,
     /// Where the entries begin.
@@ -98,24 +104,44 @@ impl KeyIndex {
     }
 
     /// The bytes that follow what [`Self::write`] writes.
-    pub(crate) fn footer() -> &'static [u8] {
-        FORM
+    pub(crate) fn footer(keys: &[&[u8]]) -> Vec<u8> {
+        let least = keys.iter().min().copied().unwrap_or_default();
+        let greatest = keys.iter().max().copied().unwrap_or_default();
+        let mut footer = vec![FORM];
+        footer.extend((least.len() as u32).to_le_bytes());
+        footer.extend(least);
+        footer.extend(greatest);
+        footer
     }
 
     /// Opens the index of the segment `id` with `rows` rows.
     pub(crate) fn open(file: Arc<dyn ReadAt>, id: u128, rows: u64) -> Result<Self> {
-        let file = envelope::Reader::open(file, FileKind::KeyIndex, Some(id))?;
-        match file.footer().as_ref() {
-            FORM => Self::open_payload(file, rows),
-            [] => Self::open_payload(super::key_index_v1::rewritten(&file, rows)?, rows),
-            _ => Err(Error::Incompatible(format!(
-                "{} has a form that this version does not know",
-                file.name()
+        Self::of(envelope::Reader::open(file, FileKind::KeyIndex, Some(id))?, rows)
+    }
+
+    fn of(file: envelope::Reader, rows: u64) -> Result<Self> {
+        let name = file.name().to_owned();
+        match file.footer().first() {
+            Some(&FORM) => {
+                let bounds = bounds_of(file.footer()).ok_or_else(|| Error::Corrupt {
+                    file: name,
+                    what: "its footer is cut".into(),
+                })?;
+                Self::open_payload(file, rows, Some(bounds))
+            }
+            Some(&FORM_WITHOUT_BOUNDS) => Self::open_payload(file, rows, None),
+            None => Self::of(super::key_index_v1::rewritten(&file, rows)?, rows),
+            Some(_) => Err(Error::Incompatible(format!(
+                "{name} has a form that this version does not know"
             ))),
         }
     }
 
-    fn open_payload(file: envelope::Reader, rows: u64) -> Result<Self> {
+    fn open_payload(
+        file: envelope::Reader,
+        rows: u64,
+        bounds: Option<(Bytes, Bytes)>,
+    ) -> Result<Self> {
         let corrupt =
             |what: &str| Error::Corrupt { file: file.name().to_owned(), what: what.into() };
         let header = file.read(0, HEADER_LEN as usize)?;
@@ -128,18 +154,28 @@ impl KeyIndex {
         let directory_at = HEADER_LEN + filter_len as u64;
         let directory = file.read(directory_at, ((1 << bits) + 1) * 4)?;
         let entries = directory_at + directory.len() as u64;
-        Ok(Self { rows, bits, fixed_len: fixed_len.into(), filter, directory, entries, file })
+        Ok(Self {
+            rows,
+            bits,
+            fixed_len: fixed_len.into(),
+            bounds,
+            filter,
+            directory,
+            entries,
+            file,
+        })
     }
 
-    /// False when no row has a key with this hash.
-    pub(crate) fn may_hold(&self, hash: u64) -> bool {
-        self.filter.may_hold(hash)
+    /// False when no row has this key, whose hash is `hash`.
+    pub(crate) fn may_hold(&self, key: &[u8], hash: u64) -> bool {
+        let within = |(least, greatest): &(Bytes, Bytes)| **least <= *key && *key <= **greatest;
+        self.bounds.as_ref().is_none_or(within) && self.filter.may_hold(hash)
     }
 
     /// Ordinals of the rows with this key, whose hash is `hash`.
     pub(crate) fn find(&self, key: &[u8], hash: u64, rows: Option<&RowFile>) -> Result<Vec<u32>> {
         let mut found = Vec::new();
-        if self.rows == 0 || !self.may_hold(hash) {
+        if self.rows == 0 || !self.may_hold(key, hash) {
             return Ok(found);
         }
         let slot = slot_of(hash, self.bits) as usize * 4;
@@ -207,6 +243,13 @@ impl KeyIndex {
     }
 }
 
+/// The least and the greatest key, of a footer.
+fn bounds_of(footer: &Bytes) -> Option<(Bytes, Bytes)> {
+    let least = u32::from_le_bytes(footer.get(1..5)?.try_into().ok()?) as usize;
+    let end = 5_usize.checked_add(least)?;
+    (end <= footer.len()).then(|| (footer.slice(5..end), footer.slice(end..)))
+}
+
 fn directory_bits(rows: u64) -> u32 {
     (rows / SLOT_ENTRIES).next_power_of_two().trailing_zeros()
 }
@@ -235,7 +278,7 @@ mod tests {
         let identity = FileIdentity { file_id: 7, ..FileIdentity::default() };
         let mut writer = Writer::new(Vec::new(), FileKind::KeyIndex, identity).unwrap();
         KeyIndex::write(keys, true, &mut writer).unwrap();
-        let bytes = writer.finish(KeyIndex::footer()).unwrap();
+        let bytes = writer.finish(&KeyIndex::footer(keys)).unwrap();
         KeyIndex::open(Arc::new(MemoryFile::new("k", bytes)), 7, keys.len() as u64).unwrap()
     }
 
@@ -250,7 +293,11 @@ mod tests {
                 let index = build(&keys);
                 for (i, key) in keys.iter().enumerate() {
                     assert_eq!(index.find(key, key_hash(key), None).unwrap(), [i as u32]);
+                    assert!(index.may_hold(key, key_hash(key)));
                 }
+                // The filter has its hash, and the bounds leave it out.
+                assert!(!index.may_hold(b"\xff\xff\xff\xff\xff", key_hash(keys[0])));
+                assert!(!index.may_hold(b"", key_hash(keys[0])) || keys[0].is_empty());
                 assert!(index.find(b"absent", key_hash(b"absent"), None).unwrap().is_empty());
                 assert_eq!(index.keys(None).unwrap().len(), len);
             }

@@ -30,7 +30,7 @@ pub(super) fn rewritten(file: &envelope::Reader, rows: u64) -> Result<envelope::
     let mut writer = envelope::Writer::new(Vec::new(), FileKind::KeyIndex, *file.identity())?;
     KeyIndex::write(&keys, true, &mut writer)
         .map_err(|source| Error::Io { path: file.name().to_owned(), source })?;
-    let bytes = writer.finish(KeyIndex::footer())?;
+    let bytes = writer.finish(&KeyIndex::footer(&keys))?;
     let memory = Arc::new(MemoryFile::new(file.name(), bytes));
     Ok(envelope::Reader::open(memory, FileKind::KeyIndex, Some(file.identity().file_id))?)
 }

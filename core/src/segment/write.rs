@@ -177,7 +177,7 @@ fn write_keys(
         let mut out = Writer::new(file.clone(), FileKind::KeyIndex, identity)?;
         KeyIndex::write(&keys, !def.row_store, &mut out)
             .map_err(|source| io_error(&path, source))?;
-        out.finish(KeyIndex::footer())?;
+        out.finish(&KeyIndex::footer(&keys))?;
         Ok(())
     })?;
     Ok(())

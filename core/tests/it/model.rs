@@ -32,10 +32,10 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let key = 0..24_i64;
     prop_oneof![
-        6 => prop::collection::vec((key.clone(), any::<u8>()), 1..6).prop_map(Step::Put),
+        6 => prop::collection::vec((key.clone(), any::<u8>()), 1..16).prop_map(Step::Put),
         2 => (key.clone(), any::<u8>()).prop_map(|(k, v)| Step::Insert(k, v)),
-        2 => prop::collection::vec((key.clone(), any::<u8>()), 1..4).prop_map(Step::Skip),
-        4 => prop::collection::vec(key.clone(), 1..5).prop_map(Step::Delete),
+        2 => prop::collection::vec((key.clone(), any::<u8>()), 1..12).prop_map(Step::Skip),
+        4 => prop::collection::vec(key.clone(), 1..12).prop_map(Step::Delete),
         2 => prop::collection::vec(key, 1..9).prop_map(Step::Bulk),
         4 => Just(Step::Flush),
         2 => Just(Step::Compact),
