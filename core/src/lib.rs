@@ -45,7 +45,7 @@ mod writer;
 pub use bulk::BulkLoad;
 pub use error::{Error, Result};
 pub use keyed_read::RowRange;
-pub use row::{Row, RowBuilder, Value};
+pub use row::{Row, RowBuilder, RowUpdate, Value};
 pub use segment::{ROWID_COLUMN, SEQ_COLUMN};
 pub use snapshot::{Columns, Part, PartScan, Snapshot, TableSnapshot};
 pub use store::{Environment, Options, Store};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, UInt64Array};
 
 use crate::catalog::TableDef;
-use crate::row::RowBuilder;
+use crate::row::{RowBuilder, RowUpdate};
 
 /// What to do when an inserted row's key is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub enum Write {
         /// The keys.
         keys: RowBuilder,
     },
+    /// Changes one row by its key, depending on what it is now.
+    Update(RowUpdate),
     /// Deletes by key: the columns are the primary key's, in key order. Keys that
     /// are not there are not an error.
     DeleteKeys {
@@ -82,6 +84,7 @@ impl Write {
             | Self::DeleteKeys { table, .. }
             | Self::DeleteRows { table, .. } => table,
             Self::Put { rows, .. } => &rows.table,
+            Self::Update(update) => &update.table,
             Self::Delete { keys } => &keys.table,
         }
     }
@@ -110,6 +113,6 @@ pub struct Commit {
     pub replaced: u64,
     /// Rows that were deleted.
     pub deleted: u64,
-    /// Rows left out because of [`OnConflict::Skip`].
+    /// Rows left out because of [`OnConflict::Skip`], and updates that changed nothing.
     pub skipped: u64,
 }

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use super::keys::Keys;
 use super::prepare::{AppendWire, Prepared, PreparedOp};
 use crate::catalog::{TableDef, TableId};
+use crate::keyed_read::row_of;
 use crate::log::{Change, Payload, Record, decode_batch};
 use crate::lookup::{Place, find};
 use crate::memtable::{KeyedMemtable, LIVE, Memtable};
 use crate::partition::split;
-use crate::row::{RowBytes, RowCodec, key_hash};
+use crate::row::{Row, RowBytes, RowCodec, key_hash};
 use crate::segment::{SegmentHandle, Target, adapt};
 use crate::snapshot::Columns;
 use crate::state::{State, TableState};
@@ -59,6 +60,8 @@ enum Plan {
         kept: Option<Vec<usize>>,
     },
     Delete(Vec<End>),
+    /// The row's packed columns, if it changes.
+    Update(Option<(End, Bytes)>),
     Append,
     DeleteRows,
 }
@@ -73,11 +76,12 @@ enum End {
 }
 
 impl End {
-    fn of(place: Option<Place>, earlier: Option<bool>) -> Self {
-        match (earlier, place) {
-            (Some(_), _) => Self::Own,
-            (None, Some(place)) => Self::Row(place),
-            (None, None) => Self::Nothing,
+    /// Of a key that is at `place`, or was changed `earlier` in the same commit.
+    fn of(place: Option<Place>, earlier: bool) -> Self {
+        match place {
+            _ if earlier => Self::Own,
+            Some(place) => Self::Row(place),
+            None => Self::Nothing,
         }
     }
 }
@@ -111,8 +115,8 @@ fn end_all(table: &TableState, keys: &Keys, ends: Vec<End>, seq: u64) -> u64 {
     rows
 }
 
-/// Keys that earlier operations of the same batch put or deleted.
-type Overlay = HashMap<(TableId, Bytes), bool>;
+/// Keys that earlier operations of the same batch put, with packed columns, or deleted.
+type Overlay = HashMap<(TableId, Bytes), Option<Bytes>>;
 
 fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
     let mut overlay: Option<Overlay> = (prepared.ops.len() > 1).then(HashMap::new);
@@ -123,16 +127,15 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
             return Err(Error::Conflict { table: table.def.name.clone() });
         }
         plans.push(match op {
-            PreparedOp::Put { table: def, keys, on_conflict, .. } => {
+            PreparedOp::Put { table: def, keys, packed, on_conflict } => {
                 let mut ends = Vec::with_capacity(keys.len());
                 let mut skipped = false;
                 let mut kept = Vec::new();
                 let lookup = keys.lookup(table);
                 for i in 0..keys.len() {
                     let found = lookup.find(i, seq - 1, prepared.read_at)?;
-                    let before =
-                        overlay.as_ref().and_then(|o| o.get(&(def.id, keys.bytes.get(i))).copied());
-                    let there = before.unwrap_or(found.place.is_some());
+                    let before = overlay.as_ref().and_then(|o| o.get(&(def.id, keys.bytes.get(i))));
+                    let there = before.map_or(found.place.is_some(), Option::is_some);
                     if let (Some(read_at), None) = (prepared.read_at, before)
                         && found.changed > read_at
                     {
@@ -146,11 +149,11 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                         let key = def.key_codec()?.describe(def, keys.bytes.slice(i));
                         return Err(Error::DuplicateKey { table: def.name.clone(), key });
                     }
+                    ends.push(End::of(found.place, before.is_some()));
                     if let Some(overlay) = &mut overlay {
-                        overlay.insert((def.id, keys.bytes.get(i)), true);
+                        overlay.insert((def.id, keys.bytes.get(i)), Some(packed.get(i)));
                     }
                     kept.push(i);
-                    ends.push(End::of(found.place, before));
                 }
                 Plan::Put { ends, kept: skipped.then_some(kept) }
             }
@@ -163,12 +166,38 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                         return Err(Error::Conflict { table: def.name.clone() });
                     }
                     let before = match &mut overlay {
-                        Some(overlay) => overlay.insert((def.id, keys.bytes.get(i)), false),
+                        Some(overlay) => overlay.insert((def.id, keys.bytes.get(i)), None),
                         None => None,
                     };
-                    ends.push(End::of(found.place, before));
+                    ends.push(End::of(found.place, before.is_some()));
                 }
                 Plan::Delete(ends)
+            }
+            PreparedOp::Update { update, keys } => {
+                let def = &update.table;
+                let found = keys.lookup(table).find(0, seq - 1, prepared.read_at)?;
+                let at = (def.id, update.key.clone());
+                let before = overlay.as_ref().and_then(|o| o.get(&at));
+                if let (Some(read_at), None) = (prepared.read_at, before)
+                    && found.changed > read_at
+                {
+                    return Err(Error::Conflict { table: def.name.clone() });
+                }
+                let row = match (before, &found.place) {
+                    (Some(None), _) | (None, None) => None,
+                    (Some(Some(packed)), _) => Some(Row::of_parts(def, &update.key, packed)?),
+                    (None, Some(place)) => {
+                        let target = Target::new(Arc::clone(def), Columns::Visible);
+                        Some(row_of(&target, place)?)
+                    }
+                };
+                let earlier = before.is_some();
+                Plan::Update(update.apply(row.as_ref())?.map(|packed| {
+                    if let Some(overlay) = &mut overlay {
+                        overlay.insert(at, Some(packed.clone()));
+                    }
+                    (End::of(found.place, earlier), packed)
+                }))
             }
             PreparedOp::Append { .. } => Plan::Append,
             PreparedOp::DeleteRows { table: def, rowids } => {
@@ -192,7 +221,7 @@ fn perform(
     commit: &mut Commit,
 ) -> Result<Vec<Payload>> {
     Ok(match (op, plan) {
-        (PreparedOp::Put { table: def, keys, packed, .. }, Plan::Put { ends, kept }) => {
+        (PreparedOp::Put { keys, packed, .. }, Plan::Put { ends, kept }) => {
             let (keys, packed) = match kept {
                 Some(kept) => {
                     commit.skipped += (keys.len() - kept.len()) as u64;
@@ -200,16 +229,16 @@ fn perform(
                 }
                 None => (keys, packed),
             };
-            let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&def)) };
-            commit.replaced += end_all(table, &keys, ends, seq);
-            for (i, packed) in packed.iter().enumerate() {
-                memtable.insert(keys.bytes.slice(i), keys.hashes[i], packed, seq);
-            }
-            commit.inserted += keys.len() as u64;
-            match keys.len() {
-                0 => Vec::new(),
-                _ => vec![Payload::Put { keys: keys.bytes, packed }],
-            }
+            put(table, keys, packed, ends, seq, commit)?
+        }
+        (PreparedOp::Update { .. }, Plan::Update(None)) => {
+            commit.skipped += 1;
+            Vec::new()
+        }
+        (PreparedOp::Update { keys, .. }, Plan::Update(Some((end, packed)))) => {
+            let len = packed.len() as u32;
+            let packed = RowBytes::from_parts(packed, vec![0, len]);
+            put(table, keys, packed, vec![end], seq, commit)?
         }
         (PreparedOp::DeleteKeys { keys, .. }, Plan::Delete(ends)) => {
             commit.deleted += end_all(table, &keys, ends, seq);
@@ -235,6 +264,27 @@ fn perform(
             vec![Payload::DeleteRows(rowids)]
         }
         (op, _) => return Err(other_kind(op.table())),
+    })
+}
+
+/// Puts rows in place of what they end.
+fn put(
+    table: &TableState,
+    keys: Keys,
+    packed: RowBytes,
+    ends: Vec<End>,
+    seq: u64,
+    commit: &mut Commit,
+) -> Result<Vec<Payload>> {
+    let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&table.def)) };
+    commit.replaced += end_all(table, &keys, ends, seq);
+    for (i, packed) in packed.iter().enumerate() {
+        memtable.insert(keys.bytes.slice(i), keys.hashes[i], packed, seq);
+    }
+    commit.inserted += keys.len() as u64;
+    Ok(match keys.len() {
+        0 => Vec::new(),
+        _ => vec![Payload::Put { keys: keys.bytes, packed }],
     })
 }
 

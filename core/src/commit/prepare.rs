@@ -9,7 +9,7 @@ use super::keys::Keys;
 use crate::catalog::TableDef;
 use crate::log::encode_batch;
 use crate::partition::{Bucket, split};
-use crate::row::RowBytes;
+use crate::row::{RowBytes, RowUpdate};
 use crate::state::State;
 use crate::views::compacted;
 use crate::write::{Durability, OnConflict, Write, WriteBatch};
@@ -37,6 +37,7 @@ pub(crate) struct Prepared {
 pub(crate) enum PreparedOp {
     Put { table: Arc<TableDef>, keys: Keys, packed: RowBytes, on_conflict: OnConflict },
     DeleteKeys { table: Arc<TableDef>, keys: Keys },
+    Update { update: RowUpdate, keys: Keys },
     Append { table: Arc<TableDef>, parts: Vec<AppendPart> },
     DeleteRows { table: Arc<TableDef>, rowids: Vec<u64> },
 }
@@ -63,6 +64,7 @@ impl PreparedOp {
             | Self::DeleteKeys { table, .. }
             | Self::Append { table, .. }
             | Self::DeleteRows { table, .. } => table,
+            Self::Update { update, .. } => &update.table,
         }
     }
 }
@@ -96,6 +98,8 @@ pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared
             PreparedOp::DeleteKeys { keys, .. } => keys.bytes.bytes_len(),
             PreparedOp::Append { parts, .. } => parts.iter().map(AppendPart::bytes).sum(),
             PreparedOp::DeleteRows { rowids, .. } => rowids.len() * 8,
+            // What it will be is not known yet, and is one row.
+            PreparedOp::Update { keys, .. } => keys.bytes.bytes_len(),
         };
         if bytes > MAX_BATCH_BYTES {
             return Err(Error::Invalid(
@@ -125,6 +129,10 @@ fn prepare_write(write: Write) -> Result<PreparedOp> {
                 return Err(Error::Invalid("a row builder that holds keys alone".into()));
             }
             prepare_put(table, keys, packed, on_conflict)
+        }
+        Write::Update(update) => {
+            let key = RowBytes::from_parts(update.key.clone(), vec![0, update.key.len() as u32]);
+            Ok(PreparedOp::Update { update, keys: Keys::new(key) })
         }
         Write::Delete { keys } => {
             let (table, keys, packed) = keys.finish();

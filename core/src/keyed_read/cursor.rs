@@ -7,6 +7,7 @@ use bytes::Bytes;
 use roaring::RoaringBitmap;
 
 use super::range::KeyRange;
+use super::row_of_entry;
 use crate::memtable::{KeyedMemtable, Memtable, OwnedEntry};
 use crate::row::{Row, RowBytes, key_hash};
 use crate::segment::{RowFile, RowPiece, SegmentHandle, scan_segment};
@@ -67,7 +68,7 @@ impl Cursor {
         match self {
             Self::Memtable(cursor) => {
                 let entry = cursor.at.as_ref().ok_or_else(ended)?;
-                Ok(table.of_entry(&cursor.memtable, entry))
+                Ok(row_of_entry(table.target(), &cursor.memtable, entry))
             }
             Self::Rows(cursor) => {
                 let (bytes, key_len) = cursor.at.clone().ok_or_else(ended)?;

@@ -13,7 +13,7 @@ pub use range::RowRange;
 use crate::lookup::{Place, find};
 use crate::memtable::{KeyedMemtable, OwnedEntry};
 use crate::row::{Row, Value, key_hash};
-use crate::segment::{SegmentHandle, adapt, take};
+use crate::segment::{SegmentHandle, Target, adapt, take};
 use crate::snapshot::TableSnapshot;
 use crate::{Error, Result};
 
@@ -92,39 +92,37 @@ impl TableSnapshot {
     }
 
     fn row_at(&self, key: &[u8]) -> Result<Option<Row>> {
-        match find(self.state(), key, key_hash(key), self.snapshot().seq(), None)?.place {
-            Some(Place::Memtable { entry, memtable }) => Ok(Some(self.of_entry(&memtable, &entry))),
-            Some(Place::Segment { segment, ordinal }) => {
-                self.of_segment(&segment, ordinal).map(Some)
-            }
-            None => Ok(None),
-        }
+        let found = find(self.state(), key, key_hash(key), self.snapshot().seq(), None)?;
+        found.place.map(|place| row_of(self.target(), &place)).transpose()
     }
+}
 
-    fn of_entry(&self, memtable: &KeyedMemtable, entry: &OwnedEntry) -> Row {
-        let entry = entry.get();
-        let (key, packed) = (entry.key(), entry.packed());
-        let mut bytes = Vec::with_capacity(key.len() + packed.len());
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(packed);
-        let layout = Arc::clone(memtable.layout());
-        let version = memtable.def().version;
-        Row::new(Arc::clone(self.def()), layout, version, bytes.into(), key.len())
+/// The row at a place.
+pub(crate) fn row_of(target: &Target, place: &Place) -> Result<Row> {
+    match place {
+        Place::Memtable { entry, memtable } => Ok(row_of_entry(target, memtable, entry)),
+        Place::Segment { segment, ordinal } => row_of_segment(target, segment, *ordinal),
     }
+}
 
-    fn of_segment(&self, segment: &SegmentHandle, ordinal: u32) -> Result<Row> {
-        let def = self.def();
-        if let Some(rows) = segment.rows()? {
-            let (bytes, key_len) = rows.row(ordinal)?;
-            let layout = segment.row_layout()?;
-            return Ok(Row::new(Arc::clone(def), layout, segment.meta.version, bytes, key_len));
-        }
-        let all: Vec<usize> = (0..def.arrow_schema().fields().len()).collect();
-        let columns = take(segment, self.target(), &[u64::from(ordinal)], &all)?;
-        let layout = def.row_layout()?;
-        let (keys, packed) = layout.encode(&columns)?;
-        let (key, packed) = (keys.get(0), packed.get(0));
-        let bytes = [key.as_ref(), packed.as_ref()].concat();
-        Ok(Row::new(Arc::clone(def), layout, def.version, bytes.into(), key.len()))
+fn row_of_entry(target: &Target, memtable: &KeyedMemtable, entry: &OwnedEntry) -> Row {
+    let entry = entry.get();
+    let (key, packed) = (entry.key(), entry.packed());
+    let bytes = [key, packed].concat();
+    let layout = Arc::clone(memtable.layout());
+    let version = memtable.def().version;
+    Row::new(Arc::clone(&target.def), layout, version, bytes.into(), key.len())
+}
+
+fn row_of_segment(target: &Target, segment: &SegmentHandle, ordinal: u32) -> Result<Row> {
+    let def = &target.def;
+    if let Some(rows) = segment.rows()? {
+        let (bytes, key_len) = rows.row(ordinal)?;
+        let layout = segment.row_layout()?;
+        return Ok(Row::new(Arc::clone(def), layout, segment.meta.version, bytes, key_len));
     }
+    let all: Vec<usize> = (0..def.arrow_schema().fields().len()).collect();
+    let columns = take(segment, target, &[u64::from(ordinal)], &all)?;
+    let (keys, packed) = def.row_layout()?.encode(&columns)?;
+    Row::of_parts(def, keys.slice(0), packed.slice(0))
 }

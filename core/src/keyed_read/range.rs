@@ -11,7 +11,7 @@ use sheaf_formats::predicate::{CompareOp, Predicate};
 use super::cursor::Cursor;
 use crate::Result;
 use crate::catalog::TableDef;
-use crate::row::{Row, Value, one_element};
+use crate::row::{Row, RowBuilder, Value, one_element};
 use crate::snapshot::TableSnapshot;
 
 /// Keys from `start` on and before `end`, as bytes.
@@ -128,6 +128,17 @@ impl RowRange {
     pub fn backward(mut self) -> Self {
         self.backward = true;
         self
+    }
+
+    /// The keys of the rows that are left, for a deletion of all of them. With the number
+    /// of the snapshot as [`crate::WriteBatch::read_at`], the deletion fails when one of
+    /// them has changed meanwhile.
+    pub fn into_keys(self) -> Result<RowBuilder> {
+        let mut keys = RowBuilder::new(self.table.def())?;
+        for row in self {
+            keys.push_key_bytes(row?.key())?;
+        }
+        Ok(keys)
     }
 
     fn step(&mut self) -> Result<Option<Row>> {

@@ -84,6 +84,61 @@ impl RowLayout {
         self.decode(keys, packed, &all)
     }
 
+    /// The bytes of a key, given as a value for each of its columns, in key order.
+    pub(super) fn key_bytes(&self, table: &TableDef, key: &[Value<'_>]) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.push_key(table, key, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Key and packed columns of a row, given as a value for each column.
+    pub(super) fn row_bytes(
+        &self,
+        table: &TableDef,
+        row: &[Value<'_>],
+    ) -> Result<(Vec<u8>, Vec<u8>)> {
+        let (mut key, mut packed) = (Vec::new(), Vec::new());
+        self.push_row(table, row, &mut key, &mut packed)?;
+        Ok((key, packed))
+    }
+
+    fn push_key(&self, table: &TableDef, key: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
+        if key.len() != self.key.indices().len() {
+            return Err(Error::Invalid(format!(
+                "the key of table '{}' has {} columns, not {}",
+                table.name,
+                self.key.indices().len(),
+                key.len()
+            )));
+        }
+        self.key.of_values(key, out)
+    }
+
+    fn push_row(
+        &self,
+        table: &TableDef,
+        row: &[Value<'_>],
+        key: &mut Vec<u8>,
+        packed: &mut Vec<u8>,
+    ) -> Result<()> {
+        if row.len() != self.places.len() {
+            return Err(Error::Invalid(format!(
+                "table '{}' has {} columns, and the row has {}",
+                table.name,
+                self.places.len(),
+                row.len()
+            )));
+        }
+        match self.key.indices() {
+            [only] => self.key.of_values(&row[*only..=*only], key)?,
+            many => {
+                let values: Vec<Value<'_>> = many.iter().map(|i| row[*i].clone()).collect();
+                self.key.of_values(&values, key)?;
+            }
+        }
+        self.packed.push(self.others.iter().map(|i| &row[*i]), packed)
+    }
+
     /// The value of one column.
     fn value<'a>(&self, key: &[u8], packed: &'a [u8], column: usize) -> Result<Value<'a>> {
         match self.places[column] {
@@ -114,6 +169,12 @@ impl Row {
         key_len: usize,
     ) -> Self {
         Self { table, layout, version, bytes, key_len }
+    }
+
+    /// A row of `table` as it is now.
+    pub(crate) fn of_parts(table: &Arc<TableDef>, key: &[u8], packed: &[u8]) -> Result<Self> {
+        let bytes = [key, packed].concat().into();
+        Ok(Self::new(Arc::clone(table), table.row_layout()?, table.version, bytes, key.len()))
     }
 
     /// The value of the column at this position among the table's live columns.
@@ -169,16 +230,8 @@ impl RowBuilder {
 
     /// Adds a row: a value for each live column, in order.
     pub fn push(&mut self, row: &[Value<'_>]) -> Result<()> {
-        if row.len() != self.layout.places.len() {
-            return Err(Error::Invalid(format!(
-                "table '{}' has {} columns, and the row has {}",
-                self.table.name,
-                self.layout.places.len(),
-                row.len()
-            )));
-        }
         let (keys, packed) = (self.keys.len(), self.packed.len());
-        let pushed = self.push_parts(row);
+        let pushed = self.layout.push_row(&self.table, row, &mut self.keys, &mut self.packed);
         if pushed.is_err() {
             self.keys.truncate(keys);
             self.packed.truncate(packed);
@@ -189,34 +242,21 @@ impl RowBuilder {
         Ok(())
     }
 
-    fn push_parts(&mut self, row: &[Value<'_>]) -> Result<()> {
-        match self.layout.key.indices() {
-            [only] => self.layout.key.of_values(&row[*only..=*only], &mut self.keys)?,
-            many => {
-                let key: Vec<Value<'_>> = many.iter().map(|i| row[*i].clone()).collect();
-                self.layout.key.of_values(&key, &mut self.keys)?;
-            }
-        }
-        let others = self.layout.others.iter().map(|i| &row[*i]);
-        self.layout.packed.push(others, &mut self.packed)
-    }
-
     /// Adds a key, for a deletion: a value for each column of the key, in key order.
     pub fn push_key(&mut self, key: &[Value<'_>]) -> Result<()> {
-        if key.len() != self.layout.key.indices().len() {
-            return Err(Error::Invalid(format!(
-                "the key of table '{}' has {} columns, not {}",
-                self.table.name,
-                self.layout.key.indices().len(),
-                key.len()
-            )));
-        }
         let start = self.keys.len();
-        let pushed = self.layout.key.of_values(key, &mut self.keys);
+        let pushed = self.layout.push_key(&self.table, key, &mut self.keys);
         if pushed.is_err() {
             self.keys.truncate(start);
             return pushed;
         }
+        self.key_ends.push(end_of(&self.keys)?);
+        Ok(())
+    }
+
+    /// Adds the key of a row that was read, for a deletion.
+    pub(crate) fn push_key_bytes(&mut self, key: &[u8]) -> Result<()> {
+        self.keys.extend_from_slice(key);
         self.key_ends.push(end_of(&self.keys)?);
         Ok(())
     }

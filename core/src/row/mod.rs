@@ -14,6 +14,7 @@ mod layout;
 mod packed;
 mod scalar;
 mod sortable;
+mod update;
 mod value;
 
 pub(crate) use bytes::{RowBytes, batch_bytes};
@@ -22,4 +23,5 @@ pub(crate) use layout::RowLayout;
 pub use layout::{Row, RowBuilder};
 pub(crate) use packed::{one_element, one_value};
 pub(crate) use sortable::{RowCodec, check_schema};
+pub use update::RowUpdate;
 pub use value::Value;

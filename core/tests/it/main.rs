@@ -11,4 +11,5 @@ mod locking;
 mod model;
 mod queue;
 mod support;
+mod updates;
 mod writes;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use sheaf_core::catalog::NewTable;
 use sheaf_core::vfs::MemoryVfs;
-use sheaf_core::{OnConflict, Snapshot};
+use sheaf_core::{OnConflict, RowUpdate, Snapshot, Value, Write, WriteBatch};
 
 use crate::support::{
     assert_verified, create, delete, delete_rows, get, insert, open_with, pairs, put, put_rows,
@@ -18,6 +18,7 @@ enum Step {
     Insert(i64, u8),
     Skip(Vec<(i64, u8)>),
     Delete(Vec<i64>),
+    Update(Vec<(i64, u8)>),
     Bulk(Vec<i64>),
     Flush,
     Compact,
@@ -36,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (key.clone(), any::<u8>()).prop_map(|(k, v)| Step::Insert(k, v)),
         2 => prop::collection::vec((key.clone(), any::<u8>()), 1..12).prop_map(Step::Skip),
         4 => prop::collection::vec(key.clone(), 1..12).prop_map(Step::Delete),
+        3 => prop::collection::vec((key.clone(), any::<u8>()), 1..6).prop_map(Step::Update),
         2 => prop::collection::vec(key, 1..9).prop_map(Step::Bulk),
         4 => Just(Step::Flush),
         2 => Just(Step::Compact),
@@ -108,6 +110,27 @@ proptest! {
                 Step::Delete(keys) => {
                     delete(&store, &t, &keys);
                     model.retain(|k, _| !keys.contains(k));
+                }
+                Step::Update(values) => {
+                    let mut batch = WriteBatch::default();
+                    for (k, v) in values {
+                        let value = format!("u{v}-{i}");
+                        let row = [Value::from(k), Value::from(value.as_str())];
+                        let mut update = RowUpdate::new(&t, &row[..1]).unwrap();
+                        update = update.set("v", row[1].clone()).unwrap();
+                        if v % 3 == 0 {
+                            update = update.or_insert(&row).unwrap();
+                        } else if v % 3 == 1 {
+                            // What it is now, or what it never was.
+                            let now = model.get(&k).map_or("never", |v| v.as_str());
+                            update = update.expect("v", Value::from(now)).unwrap();
+                        }
+                        batch.writes.push(Write::Update(update));
+                        if v % 3 == 0 || model.contains_key(&k) {
+                            model.insert(k, value);
+                        }
+                    }
+                    store.commit(batch).unwrap();
                 }
                 Step::Bulk(mut keys) => {
                     keys.sort_unstable();
@@ -182,7 +205,7 @@ proptest! {
         let mut held: Vec<(Snapshot, BTreeMap<u64, i64>)> = Vec::new();
         for (i, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Put(values) | Step::Skip(values) => {
+                Step::Put(values) | Step::Skip(values) | Step::Update(values) => {
                     let rows: Vec<(i64, &str)> = values.iter().map(|(k, _)| (*k, "x")).collect();
                     put(&store, &t, &rows);
                 }
