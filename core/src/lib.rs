@@ -18,6 +18,7 @@ mod collect;
 mod commit;
 mod compaction;
 pub mod error;
+mod expiry;
 mod flush;
 pub mod inspect;
 mod jobs;

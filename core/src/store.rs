@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::bulk::BulkLoad;
 use crate::catalog::{CatalogChange, NewTable, TableId};
 use crate::clock::{Clock, Rng, SplitMix, SystemClock};
-use crate::commit::{Command, prepare};
+use crate::commit::Command;
 use crate::compaction::Policy;
 use crate::inspect::{JobInfo, MemtableInfo, SegmentInfo, StallInfo, TableInfo, VerifyReport};
 use crate::reader::Follower;
@@ -136,11 +136,7 @@ impl Store {
 
     /// Commits `batch`; returns when it is as durable as asked.
     pub fn commit(&self, batch: WriteBatch) -> Result<Commit> {
-        let writer = self.writer()?;
-        let mut prepared = prepare(batch, writer.durability())?;
-        writer.wait_for_room(prepared.bytes)?;
-        prepared.probe(&self.inner.shared.current())?;
-        writer.call(|reply| Command::Write(prepared, reply))
+        self.writer()?.commit(batch)
     }
 
     /// Changes the catalog.
@@ -195,6 +191,13 @@ impl Store {
             while writer.compact_once(id, false, &mut |_| Ok(()))? {}
         }
         writer.collect()
+    }
+
+    /// Deletes the rows of one table, or of all, whose time to live is over; returns how
+    /// many. Background work does so by itself.
+    pub fn expire(&self, table: Option<TableId>) -> Result<u64> {
+        let writer = self.writer()?;
+        self.tables_or_all(table).into_iter().map(|id| writer.expire(id)).sum()
     }
 
     /// Reads everything and checks it.

@@ -1,5 +1,6 @@
 //! The writing side of a store: opening, the two threads, and work on files.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -12,9 +13,10 @@ use crate::catalog::TableId;
 use crate::clock::new_ulid;
 use crate::collect;
 use crate::commit::{
-    Command, CommitQueue, Committer, CompactionCommit, FlushCommit, NewFiles, Reply, Seed,
+    Command, CommitQueue, Committer, CompactionCommit, FlushCommit, NewFiles, Reply, Seed, prepare,
 };
 use crate::compaction::{self, Policy};
+use crate::expiry;
 use crate::flush::{Flushed, write_memtable};
 use crate::inspect::{JobInfo, StallInfo};
 use crate::jobs::{Jobs, Work};
@@ -25,14 +27,18 @@ use crate::memtable::Memtable;
 use crate::pressure::Pressure;
 use crate::recovery::{self, Recovered};
 use crate::segment::{SegmentHandle, WriteContext, write_deletes};
+use crate::snapshot::Snapshot;
 use crate::state::Shared;
 use crate::store::{Environment, Options};
 use crate::vfs::Vfs;
-use crate::write::Durability;
+use crate::write::{Commit, WriteBatch};
 use crate::{Error, Result};
 
 /// How often the maintenance thread looks for something to compact or delete.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// A deletion of expired rows that others keep changing is tried so often in a row.
+const EXPIRE_TRIES: usize = 16;
 
 /// A merge that is ahead of its budget by less goes on.
 const PACE_US: i64 = 20_000;
@@ -55,6 +61,8 @@ pub(crate) struct Writer {
     flushed: Condvar,
     /// False when the store closes; goes with `flushed`.
     open: Mutex<bool>,
+    /// When tables with a time to live are to be looked at again.
+    look_at: Mutex<HashMap<TableId, i64>>,
     /// When what background merges have read is within their budget.
     paid_until_us: AtomicI64,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -137,6 +145,7 @@ impl Writer {
             collecting: Mutex::new(()),
             flushed: Condvar::new(),
             open: Mutex::new(true),
+            look_at: Mutex::default(),
             paid_until_us: AtomicI64::new(0),
             threads: Mutex::new(vec![timer]),
         });
@@ -173,7 +182,10 @@ impl Writer {
                     if !writer.wait_for_debt() {
                         break;
                     }
-                    let turn = AssertUnwindSafe(|| writer.compact_in_background());
+                    let turn = AssertUnwindSafe(|| {
+                        writer.expire_in_background();
+                        writer.compact_in_background();
+                    });
                     if std::panic::catch_unwind(turn).is_err() {
                         tracing::error!("a merge panicked");
                     }
@@ -196,17 +208,21 @@ impl Writer {
         self.options.segment_rows
     }
 
-    pub(crate) fn durability(&self) -> Durability {
-        self.options.durability
-    }
-
     pub(crate) fn jobs(&self) -> Vec<JobInfo> {
         self.jobs.list()
     }
 
+    /// Commits `batch`; returns when it is as durable as asked.
+    pub(crate) fn commit(&self, batch: WriteBatch) -> Result<Commit> {
+        let mut prepared = prepare(batch, self.options.durability)?;
+        self.wait_for_room(prepared.bytes)?;
+        prepared.probe(&self.shared.current())?;
+        self.call(|reply| Command::Write(prepared, reply))
+    }
+
     /// Blocks while memtables are far too large. Without a background thread the
     /// caller itself makes room.
-    pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
+    fn wait_for_room(&self, bytes: usize) -> Result<()> {
         if !self.options.background {
             while let Ok(Some(table)) = self.pressure.next_flush(Duration::ZERO) {
                 if let Err(error) = self.flush(table) {
@@ -357,6 +373,51 @@ impl Writer {
             Ok(work)
         })?;
         Ok(done)
+    }
+
+    /// Deletes the rows of a table whose time to live is over; returns how many.
+    pub(crate) fn expire(&self, table: TableId) -> Result<u64> {
+        let mut deleted = 0;
+        let mut in_vain = 0;
+        while in_vain < EXPIRE_TRIES {
+            let (pin, state) = self.shared.pin();
+            let snapshot = Snapshot::new(pin, state);
+            let Ok(table) = snapshot.table(table) else { return Ok(deleted) };
+            let (id, now_us) = (table.def().id, self.context.clock.now_us());
+            let Some(batch) = expiry::deletion(table, now_us)? else { return Ok(deleted) };
+            let job = || match self.commit(batch) {
+                Ok(commit) => Ok(Work { rows_out: commit.deleted, ..Work::default() }),
+                // Somebody changed one of the rows, or the table, or dropped it.
+                Err(
+                    Error::Conflict { .. } | Error::SchemaChanged { .. } | Error::NotFound { .. },
+                ) => Ok(Work::default()),
+                Err(error) => Err(error),
+            };
+            let rows = self.jobs.run("expire", Some(id), job)?.rows_out;
+            in_vain = if rows == 0 { in_vain + 1 } else { 0 };
+            deleted += rows;
+        }
+        Ok(deleted)
+    }
+
+    /// The same of all tables that have not been looked at for a while.
+    fn expire_in_background(&self) {
+        let state = self.shared.current();
+        let now_us = self.context.clock.now_us();
+        let mut look_at = self.look_at.lock();
+        look_at.retain(|table, _| state.tables.contains_key(table));
+        for (id, table) in &state.tables {
+            let Some(ttl) = &table.def.ttl else { continue };
+            if look_at.get(id).is_some_and(|at| now_us < *at) {
+                continue;
+            }
+            look_at.insert(*id, now_us + expiry::look_every_us(ttl));
+            if let Err(error) = self.expire(*id)
+                && *self.open.lock()
+            {
+                tracing::warn!(%error, "rows that have expired are still there");
+            }
+        }
     }
 
     /// Deletes what nobody needs.

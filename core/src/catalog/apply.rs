@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use super::arrow_codec::OneValue;
 use super::{
     Catalog, CatalogChange, ColumnDef, ColumnId, NewColumn, NewTable, PartitionSpecId, SchemaDef,
-    SchemaId, TableDef, TableId, ViewDef, ViewId,
+    SchemaId, TableDef, TableId, TimeToLive, ViewDef, ViewId,
 };
 use crate::partition::PartitionSpec;
 use crate::row;
@@ -171,7 +171,7 @@ impl Catalog {
         let partition = match &table.partition {
             Some((name, width)) => {
                 let column = find(name)?;
-                check_time(column)?;
+                check_time(column, "partition")?;
                 if !primary_key.is_empty() && !primary_key.contains(&column.id) {
                     return Err(Error::Invalid(format!(
                         "the primary key of a partitioned table must contain the partition \
@@ -179,6 +179,14 @@ impl Catalog {
                     )));
                 }
                 Some(PartitionSpec { id: PartitionSpecId(1), column: column.id, width: *width })
+            }
+            None => None,
+        };
+        let ttl = match &table.ttl {
+            Some((name, after)) => {
+                let column = find(name)?;
+                check_time(column, "time to live")?;
+                Some(TimeToLive { column: column.id, after: *after })
             }
             None => None,
         };
@@ -193,6 +201,7 @@ impl Catalog {
             cluster_by,
             encoding: table.encoding,
             row_store: table.row_store,
+            ttl,
             options: table.options.clone(),
             derived: Default::default(),
         };
@@ -284,6 +293,8 @@ fn drop_column(def: &mut TableDef, id: ColumnId) -> Result<()> {
         Some("the partitioning")
     } else if def.cluster_by.contains(&id) {
         Some("the clustering")
+    } else if def.ttl.as_ref().is_some_and(|ttl| ttl.column == id) {
+        Some("the time to live")
     } else {
         None
     };
@@ -310,11 +321,11 @@ fn live_column(def: &mut TableDef, id: ColumnId) -> Result<&mut ColumnDef> {
         .ok_or_else(|| missing("column"))
 }
 
-fn check_time(column: &ColumnDef) -> Result<()> {
+fn check_time(column: &ColumnDef, role: &str) -> Result<()> {
     match column.data_type {
         DataType::Timestamp(TimeUnit::Microsecond, _) | DataType::Date32 => Ok(()),
         _ => Err(Error::Invalid(format!(
-            "partition column '{}' must be a TIMESTAMP, TIMESTAMPTZ or DATE",
+            "{role} column '{}' must be a TIMESTAMP, TIMESTAMPTZ or DATE",
             column.name
         ))),
     }

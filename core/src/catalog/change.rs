@@ -43,6 +43,8 @@ pub struct NewTable {
     pub encoding: Encoding,
     /// Whether a keyed table keeps whole rows beside its columns, for point reads.
     pub row_store: bool,
+    /// Column with a time, and how long after it rows expire; without, at that time.
+    pub ttl: Option<(String, Option<BucketWidth>)>,
     /// Options for the engine.
     pub options: BTreeMap<String, String>,
 }

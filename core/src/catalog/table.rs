@@ -10,7 +10,7 @@ use sheaf_formats::segment::Encoding;
 use super::arrow_codec;
 use super::ids::{ColumnId, SchemaId, TableId};
 use crate::Result;
-use crate::partition::PartitionSpec;
+use crate::partition::{BucketWidth, PartitionSpec};
 use crate::row::{KeyCodec, RowCodec, RowLayout, Value, one_value};
 
 /// A column. Dropped columns stay, because older files and log records hold them.
@@ -37,6 +37,16 @@ pub struct ColumnDef {
     /// Table version that dropped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u32>,
+}
+
+/// When rows expire. A row whose column is NULL lives for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeToLive {
+    /// The column with a time.
+    pub column: ColumnId,
+    /// How long after that time; without it, the time itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<BucketWidth>,
 }
 
 /// A table. The definition is immutable: a change makes a new one with the next
@@ -67,6 +77,9 @@ pub struct TableDef {
     /// point reads and ranges of keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub row_store: bool,
+    /// When rows expire, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<TimeToLive>,
     /// Options given at creation that the engine interprets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,

@@ -135,6 +135,7 @@ mod tests {
             cluster_by: Vec::new(),
             encoding: Default::default(),
             row_store: false,
+            ttl: None,
             options: Default::default(),
         };
         Arc::new(Catalog::default().new_table(&table).unwrap())

@@ -54,6 +54,18 @@ pub(super) fn month_start(months_since_2000: i128) -> i64 {
     saturate(days(year, month, 1) * i128::from(DAY_US))
 }
 
+/// The instant so many months before another: the same day of the month, or the last when
+/// the month is shorter.
+pub fn months_before(micros: i64, months: i32) -> i64 {
+    let (_, _, day) = civil_from_days(micros.div_euclid(DAY_US));
+    let of_day = micros.rem_euclid(DAY_US);
+    let month = months_since_2000(micros) - i64::from(months);
+    let (year, of_year) = (2000 + month.div_euclid(12), month.rem_euclid(12) as u32 + 1);
+    let day = day.min(days_in_month(year, of_year));
+    let days = days(year.into(), of_year, day);
+    saturate(days * i128::from(DAY_US) + i128::from(of_day))
+}
+
 /// Days in a month, `month` 1 to 12.
 pub fn days_in_month(year: i64, month: u32) -> u32 {
     match month {

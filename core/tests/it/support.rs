@@ -33,6 +33,7 @@ pub fn pairs(name: &str, keyed: bool) -> NewTable {
         cluster_by: Vec::new(),
         encoding: Default::default(),
         row_store: false,
+        ttl: None,
         options: BTreeMap::new(),
     }
 }

@@ -4,14 +4,18 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable, TableDef};
+use sheaf_core::clock::ManualClock;
 use sheaf_core::vfs::MemoryVfs;
 use sheaf_core::{
-    Commit, Error, OnConflict, RowBuilder, RowUpdate, Snapshot, Store, Value, Write, WriteBatch,
+    Commit, Environment, Error, OnConflict, Options, RowBuilder, RowUpdate, Snapshot, Store, Value,
+    Write, WriteBatch,
 };
 
-use crate::support::{assert_verified, column, create, def, open, pairs, put, scan};
+use crate::support::{
+    assert_verified, column, create, def, environment, manual, open, pairs, put, scan,
+};
 
 /// `k BIGINT PRIMARY KEY, hits INTEGER NOT NULL, score DOUBLE, label TEXT`
 fn counters(row_store: bool) -> NewTable {
@@ -232,4 +236,49 @@ fn a_range_of_keys_is_deleted_in_one_commit() {
     assert_eq!(store.commit(batch(None)).unwrap().deleted, 280);
     let left: Vec<i64> = scan(&store.snapshot().unwrap(), &t).into_iter().map(|(k, _)| k).collect();
     assert_eq!(left, (0..10).chain(290..300).collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_expire_by_themselves_and_for_good() {
+    let vfs = MemoryVfs::new();
+    let clock = Arc::new(ManualClock::default());
+    clock.advance_us(1_000_000_000);
+    let environment = |vfs| Environment { clock: Arc::clone(&clock) as _, ..environment(vfs, 1) };
+    let store = Store::open_in(environment(&vfs), Options::default()).unwrap();
+    let t = create(
+        &store,
+        NewTable {
+            columns: vec![
+                column("k", DataType::Int64),
+                column("until", DataType::Timestamp(TimeUnit::Microsecond, None)),
+            ],
+            ttl: Some(("until".into(), None)),
+            ..pairs("t", true)
+        },
+    );
+    let mut rows = RowBuilder::new(&t).unwrap();
+    for k in 0..100_i64 {
+        rows.push(&[Value::from(k), Value::from(1_000_000_000 + k * 1_000_000)]).unwrap();
+    }
+    commit(&store, vec![Write::Put { rows, on_conflict: OnConflict::Fail }]).unwrap();
+    let before = store.snapshot().unwrap();
+    clock.advance_us(49_500_000);
+    // The background thread looks once a second of this clock, and wakes up by itself.
+    let live = |store: &Store| {
+        let table = store.snapshot().unwrap().table(t.id).unwrap();
+        table.range(Bound::Unbounded, Bound::Unbounded).unwrap().count()
+    };
+    let mut looks = 0;
+    while live(&store) != 50 {
+        looks += 1;
+        assert!(looks < 100_000, "nothing expires");
+        std::thread::yield_now();
+    }
+    let table = before.table(t.id).unwrap();
+    assert_eq!(table.range(Bound::Unbounded, Bound::Unbounded).unwrap().count(), 100);
+    store.close().unwrap();
+    drop((table, before));
+    let store = Store::open_in(environment(&vfs), manual()).unwrap();
+    assert_eq!(live(&store), 50);
+    assert_verified(&store);
 }

@@ -49,7 +49,21 @@ fn columns_of(def: &TableDef, ids: &[sheaf_core::catalog::ColumnId]) -> Option<S
 fn partition_of(def: &TableDef) -> Option<String> {
     let partition = def.partition.as_ref()?;
     let column = &def.column(partition.column)?.name;
-    let (count, unit) = match partition.width {
+    Some(format!("time_bucket('{}', {column})", interval_text(partition.width)))
+}
+
+/// When rows expire: `seen + 30 days`.
+fn expiry_of(def: &TableDef) -> Option<String> {
+    let ttl = def.ttl.as_ref()?;
+    let column = &def.column(ttl.column)?.name;
+    Some(match ttl.after {
+        Some(after) => format!("{column} + {}", interval_text(after)),
+        None => column.clone(),
+    })
+}
+
+fn interval_text(width: BucketWidth) -> String {
+    let (count, unit) = match width {
         BucketWidth::Months(months) => (i64::from(months), "month"),
         BucketWidth::Micros(micros) => {
             let units = [(86_400_000_000, "day"), (3_600_000_000, "hour"), (1_000_000, "second")];
@@ -57,8 +71,7 @@ fn partition_of(def: &TableDef) -> Option<String> {
             whole.map_or((micros, "microsecond"), |(length, unit)| (micros / length, unit))
         }
     };
-    let width = format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
-    Some(format!("time_bucket('{width}', {column})"))
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -95,6 +108,7 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
             ),
         ),
         ("row_store", booleans(infos.iter().map(|i| def(&i.table).is_some_and(|d| d.row_store)))),
+        ("expires", texts(infos.iter().map(|i| def(&i.table).and_then(|d| expiry_of(d))))),
         ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
         ("segments", counts(infos.iter().map(|i| Some(i.segments)))),
         ("disk_bytes", counts(infos.iter().map(|i| Some(i.disk_bytes)))),

@@ -1,4 +1,5 @@
-//! `CALL sheaf.flush('t')` and `CALL sheaf.compact('t')`; without a table, of all.
+//! `CALL sheaf.flush('t')`, `sheaf.compact('t')` and `sheaf.expire('t')`; without a table, of
+//! all.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Value,
@@ -34,14 +35,15 @@ pub(crate) fn call(context: &Context, call: Function) -> Result<Output> {
     match (procedure.schema.as_str(), procedure.name.as_str()) {
         ("sheaf", "flush") => blocking(|| context.store.flush(table))?,
         ("sheaf", "compact") => blocking(|| context.store.compact(table))?,
+        ("sheaf", "expire") => blocking(|| context.store.expire(table).map(drop))?,
         _ => {
             return Err(Error::new(
                 ErrorKind::UndefinedFunction,
                 format!("procedure '{name}' does not exist"),
             )
             .at(position_of(name))
-            .suggest(&procedure.name, ["sheaf.flush", "sheaf.compact"])
-            .hint("there are sheaf.flush and sheaf.compact"));
+            .suggest(&procedure.name, ["sheaf.flush", "sheaf.compact", "sheaf.expire"])
+            .hint("there are sheaf.flush, sheaf.compact and sheaf.expire"));
         }
     }
     Ok(Output::done("CALL"))

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     Value, WrappedCollection,
 };
 use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable};
+use sheaf_core::partition::BucketWidth;
 use sheaf_formats::segment::Encoding;
 
 use super::column::{self, plain_key, unsupported_constraint};
@@ -108,13 +109,29 @@ pub(super) fn new_table(
             terms.iter().map(|term| cluster_column(term, &columns)).collect::<Result<_>>()?
         }
     };
-    let TableOptions { encoding, row_store } = read_options(&table.table_options)?;
+    let TableOptions { encoding, row_store, ttl, ttl_column } = read_options(&table.table_options)?;
     if row_store && primary_key.is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidParameter,
             "row_store is for point reads, and the table has no PRIMARY KEY",
         ));
     }
+    let ttl_column = ttl_column.or_else(|| {
+        let (column, _) = partition.as_ref()?;
+        ttl.and(Some(column.clone()))
+    });
+    let ttl = match (ttl_column, ttl) {
+        (Some(column), after) if columns.iter().any(|c| c.name == column) => Some((column, after)),
+        (Some(column), _) => return Err(no_column(&column, &columns, "ttl_column")),
+        (None, None) => None,
+        (None, Some(_)) => {
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                "ttl counts from a column, and none is named",
+            )
+            .hint("add ttl_column = 'name', or PARTITION BY time_bucket('1 day', name)"));
+        }
+    };
     Ok(NewTable {
         schema,
         name: name.name,
@@ -124,6 +141,7 @@ pub(super) fn new_table(
         cluster_by,
         encoding,
         row_store,
+        ttl,
         options: BTreeMap::new(),
     })
 }
@@ -166,9 +184,11 @@ fn key_column(column: &IndexColumn) -> Result<String> {
 struct TableOptions {
     encoding: Encoding,
     row_store: bool,
+    ttl: Option<BucketWidth>,
+    ttl_column: Option<String>,
 }
 
-/// `WITH (format = 'parquet', row_store = true)`
+/// `WITH (format = 'parquet', row_store = true, ttl = '30 days', ttl_column = 'seen')`
 fn read_options(options: &CreateTableOptions) -> Result<TableOptions> {
     let mut read = TableOptions::default();
     let options = match options {
@@ -205,11 +225,19 @@ fn read_options(options: &CreateTableOptions) -> Result<TableOptions> {
                     }
                 };
             }
+            "ttl" => {
+                let parsed = BucketWidth::parse(&value).map_err(|_| {
+                    wrong(format!("ttl is an interval such as '30 days', not '{value}'"))
+                })?;
+                read.ttl = Some(parsed);
+            }
+            "ttl_column" => read.ttl_column = Some(value),
             other => {
                 return Err(wrong(format!("there is no table option '{other}'"))
-                    .suggest(other, ["format", "row_store"])
+                    .suggest(other, ["format", "row_store", "ttl", "ttl_column"])
                     .hint(
-                        "there are format ('vortex' or 'parquet') and row_store (true or false)",
+                        "there are format ('vortex' or 'parquet'), row_store (true or false), \
+                         ttl (an interval) and ttl_column (a column with a time)",
                     ));
             }
         }

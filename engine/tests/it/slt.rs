@@ -145,6 +145,7 @@ files!(
     settings,
     system_views,
     time,
+    ttl,
     transactions,
     types,
     update,

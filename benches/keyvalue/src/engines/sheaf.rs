@@ -46,6 +46,7 @@ impl Sheaf {
                 cluster_by: Vec::new(),
                 encoding: Default::default(),
                 row_store: true,
+                ttl: None,
                 options: BTreeMap::new(),
             }))?;
         }

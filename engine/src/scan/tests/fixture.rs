@@ -35,6 +35,7 @@ impl Fixture {
         let store = Store::in_memory(options).unwrap();
         let table = NewTable {
             row_store: false,
+            ttl: None,
             schema: SchemaId(1),
             name: "t".into(),
             columns: vec![
