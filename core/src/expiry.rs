@@ -19,9 +19,9 @@ use crate::write::{Write, WriteBatch};
 /// Rows that one commit deletes.
 const BATCH: u64 = 50_000;
 
-/// A deletion of rows of `table` that have expired at `now_us`, many of them or all;
-/// `None` when there are none, or none ever expire.
-pub(crate) fn deletion(table: TableSnapshot, now_us: i64) -> Result<Option<WriteBatch>> {
+/// A deletion of rows of `table` that have expired at `now_us`, and whether there may be
+/// more of them; `None` when there are none, or none ever expire.
+pub(crate) fn deletion(table: TableSnapshot, now_us: i64) -> Result<Option<(WriteBatch, bool)>> {
     let def = table.def().clone();
     let Some(predicate) = expired(&def, now_us)? else { return Ok(None) };
     let table = table.with_columns(Columns::WithRowId);
@@ -58,7 +58,8 @@ pub(crate) fn deletion(table: TableSnapshot, now_us: i64) -> Result<Option<Write
         }
     };
     // A row that somebody changes meanwhile may live on: then this fails, to be tried again.
-    Ok(Some(WriteBatch { writes: vec![write], read_at, durability: None }))
+    let batch = WriteBatch { writes: vec![write], read_at, durability: None };
+    Ok(Some((batch, left == 0)))
 }
 
 /// How often a table is looked at, in microseconds: rows live a twentieth longer at most,

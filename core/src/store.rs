@@ -197,7 +197,18 @@ impl Store {
     /// many. Background work does so by itself.
     pub fn expire(&self, table: Option<TableId>) -> Result<u64> {
         let writer = self.writer()?;
-        self.tables_or_all(table).into_iter().map(|id| writer.expire(id)).sum()
+        let now_us = self.inner.clock.now_us();
+        let mut deleted = 0;
+        for id in self.tables_or_all(table) {
+            loop {
+                let (rows, more) = writer.expire(id, now_us)?;
+                deleted += rows;
+                if !more {
+                    break;
+                }
+            }
+        }
+        Ok(deleted)
     }
 
     /// Reads everything and checks it.

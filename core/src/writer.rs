@@ -1,4 +1,4 @@
-//! The writing side of a store: opening, the two threads, and work on files.
+//! The writing side of a store: opening, the background threads, and work on files.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -36,9 +36,6 @@ use crate::{Error, Result};
 
 /// How often the maintenance thread looks for something to compact or delete.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// A deletion of expired rows that others keep changing is tried so often in a row.
-const EXPIRE_TRIES: usize = 16;
 
 /// A merge that is ahead of its budget by less goes on.
 const PACE_US: i64 = 20_000;
@@ -284,7 +281,8 @@ impl Writer {
             bytes_out: segments.iter().map(|s| s.meta.new_bytes()).sum(),
             ..Work::default()
         };
-        let files = self.with_deletes(&self.segments_of(table), segments, until)?;
+        let older = self.segments_of(table);
+        let files = self.with_deletes(table, &older, segments, until)?;
         let flush = FlushCommit { table, memtable: Some(memtable), files, moved };
         self.call(|reply| Command::Flushed(flush, reply))?;
         Ok(work)
@@ -295,7 +293,7 @@ impl Writer {
         let until = self.shared.visible();
         let state = self.shared.current();
         let Some(current) = state.tables.get(&table) else { return Ok(()) };
-        let files = self.with_deletes(&current.segments, Vec::new(), until)?;
+        let files = self.with_deletes(table, &current.segments, Vec::new(), until)?;
         if !files.deletes.is_empty() || current.flushed_seq < until {
             let flush = FlushCommit { table, memtable: None, files, moved: Vec::new() };
             self.call(|reply| Command::Flushed(flush, reply))?;
@@ -311,13 +309,17 @@ impl Writer {
     /// Adds to new segments the delete vectors that have grown, of them and of older ones.
     fn with_deletes(
         &self,
+        table: TableId,
         older: &[Arc<SegmentHandle>],
         segments: Vec<Arc<SegmentHandle>>,
         until: u64,
     ) -> Result<NewFiles> {
         let mut files = NewFiles { segments: segments.clone(), deletes: Vec::new(), until };
+        let state = self.shared.current();
+        let flushed = state.tables.get(&table).map_or(0, |table| table.flushed_seq);
         for segment in older.iter().chain(&segments) {
-            let written = write_deletes(&self.context, segment, self.shared.horizon(), until);
+            let horizon = self.shared.horizon().min(flushed);
+            let written = write_deletes(&self.context, segment, horizon, until);
             files.deletes.extend(written.inspect_err(|_| self.remove(&segments))?);
         }
         Ok(files)
@@ -367,7 +369,7 @@ impl Writer {
             work.bytes_out = segments.iter().map(|s| s.meta.new_bytes()).sum();
             let until = self.shared.visible();
             moved.carry_deletes(&inputs, &segments);
-            let files = self.with_deletes(&[], segments, until)?;
+            let files = self.with_deletes(table, &[], segments, until)?;
             let merged = CompactionCommit { table, inputs, files, moved };
             done = self.call(|reply| Command::Compacted(merged, reply))?;
             Ok(work)
@@ -375,29 +377,25 @@ impl Writer {
         Ok(done)
     }
 
-    /// Deletes the rows of a table whose time to live is over; returns how many.
-    pub(crate) fn expire(&self, table: TableId) -> Result<u64> {
-        let mut deleted = 0;
-        let mut in_vain = 0;
-        while in_vain < EXPIRE_TRIES {
-            let (pin, state) = self.shared.pin();
-            let snapshot = Snapshot::new(pin, state);
-            let Ok(table) = snapshot.table(table) else { return Ok(deleted) };
-            let (id, now_us) = (table.def().id, self.context.clock.now_us());
-            let Some(batch) = expiry::deletion(table, now_us)? else { return Ok(deleted) };
-            let job = || match self.commit(batch) {
-                Ok(commit) => Ok(Work { rows_out: commit.deleted, ..Work::default() }),
-                // Somebody changed one of the rows, or the table, or dropped it.
-                Err(
-                    Error::Conflict { .. } | Error::SchemaChanged { .. } | Error::NotFound { .. },
-                ) => Ok(Work::default()),
-                Err(error) => Err(error),
-            };
-            let rows = self.jobs.run("expire", Some(id), job)?.rows_out;
-            in_vain = if rows == 0 { in_vain + 1 } else { 0 };
-            deleted += rows;
-        }
-        Ok(deleted)
+    /// Deletes rows of a table whose time to live was over at `now_us`; returns how many, and
+    /// whether there may be more.
+    pub(crate) fn expire(&self, table: TableId, now_us: i64) -> Result<(u64, bool)> {
+        let (pin, state) = self.shared.pin();
+        let Ok(snapshot) = Snapshot::new(pin, state).table(table) else { return Ok((0, false)) };
+        let Some((batch, more)) = expiry::deletion(snapshot, now_us)? else {
+            return Ok((0, false));
+        };
+        let mut conflict = false;
+        let work = self.jobs.run("expire", Some(table), || match self.commit(batch) {
+            Ok(commit) => Ok(Work { rows_out: commit.deleted, ..Work::default() }),
+            // Somebody changed one of the rows, or the table, or dropped it.
+            Err(Error::Conflict { .. } | Error::SchemaChanged { .. } | Error::NotFound { .. }) => {
+                conflict = true;
+                Ok(Work::default())
+            }
+            Err(error) => Err(error),
+        })?;
+        Ok((work.rows_out, more || conflict))
     }
 
     /// The same of all tables that have not been looked at for a while.
@@ -411,12 +409,15 @@ impl Writer {
             if look_at.get(id).is_some_and(|at| now_us < *at) {
                 continue;
             }
-            look_at.insert(*id, now_us + expiry::look_every_us(ttl));
-            if let Err(error) = self.expire(*id)
-                && *self.open.lock()
-            {
-                tracing::warn!(%error, "rows that have expired are still there");
-            }
+            // Merges have their turn before more is deleted.
+            let more = self.expire(*id, now_us).map(|(_, more)| more).unwrap_or_else(|error| {
+                if *self.open.lock() {
+                    tracing::warn!(%error, "rows that have expired are still there");
+                }
+                false
+            });
+            let pause_us = if more { 0 } else { expiry::look_every_us(ttl) };
+            look_at.insert(*id, now_us + pause_us);
         }
     }
 

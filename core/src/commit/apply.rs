@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 
 use super::keys::Keys;
-use super::prepare::{AppendWire, Prepared, PreparedOp};
+use super::prepare::{AppendWire, Prepared, PreparedOp, check_bytes};
 use crate::catalog::{TableDef, TableId};
 use crate::keyed_read::row_of;
 use crate::log::{Change, Payload, Record, decode_batch};
@@ -121,6 +121,7 @@ type Overlay = HashMap<(TableId, Bytes), Option<Bytes>>;
 fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
     let mut overlay: Option<Overlay> = (prepared.ops.len() > 1).then(HashMap::new);
     let mut plans = Vec::with_capacity(prepared.ops.len());
+    let mut bytes = prepared.bytes;
     for op in &prepared.ops {
         let table = table_of(state, op.table())?;
         if prepared.read_at.is_some_and(|read_at| read_at < table.truncated_seq) {
@@ -192,7 +193,10 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                     }
                 };
                 let earlier = before.is_some();
-                Plan::Update(update.apply(row.as_ref())?.map(|packed| {
+                let packed = update.apply(row.as_ref())?;
+                bytes += packed.as_ref().map_or(0, Bytes::len);
+                check_bytes(bytes)?;
+                Plan::Update(packed.map(|packed| {
                     if let Some(overlay) = &mut overlay {
                         overlay.insert(at, Some(packed.clone()));
                     }

@@ -275,7 +275,8 @@ impl Committer {
         for segment in &table.segments {
             let named = segment.deletes_file().map_or(0, |file| file.rows);
             if segment.deletes.count_at(table.flushed_seq) > named {
-                let (horizon, until) = (self.shared.horizon(), self.last_seq());
+                let horizon = self.shared.horizon().min(table.flushed_seq);
+                let until = self.last_seq();
                 if let Some(written) = write_deletes(&self.context, segment, horizon, until)? {
                     ops.push(self.name_deletes(&written));
                 }

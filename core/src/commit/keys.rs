@@ -22,6 +22,9 @@ const PROBED_MIN: usize = 8;
 /// Keys that a thread looks up at a time.
 const CHUNK: usize = 4096;
 
+/// Fewer keys are looked up by the caller's thread alone: others have work of their own.
+const SHARED_MIN: usize = 1 << 16;
+
 /// Encoded keys with their hashes.
 #[derive(Debug)]
 pub(crate) struct Keys {
@@ -86,8 +89,7 @@ impl Keys {
         let live_places = |chunk: &[u32]| -> Result<Vec<Option<(u32, u32)>>> {
             chunk.iter().map(|i| live_place(*i as usize)).collect()
         };
-        // Other threads take a while to come.
-        let found: Vec<_> = match self.len() <= CHUNK {
+        let found: Vec<_> = match self.len() < SHARED_MIN {
             true => vec![live_places(&self.by_hash)?],
             false => self.by_hash.par_chunks(CHUNK).map(live_places).collect::<Result<_>>()?,
         };

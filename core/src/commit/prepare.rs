@@ -98,18 +98,24 @@ pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared
             PreparedOp::DeleteKeys { keys, .. } => keys.bytes.bytes_len(),
             PreparedOp::Append { parts, .. } => parts.iter().map(AppendPart::bytes).sum(),
             PreparedOp::DeleteRows { rowids, .. } => rowids.len() * 8,
-            // What it will be is not known yet, and is one row.
+            // What it makes of its row is not known yet.
             PreparedOp::Update { keys, .. } => keys.bytes.bytes_len(),
         };
-        if bytes > MAX_BATCH_BYTES {
-            return Err(Error::Invalid(
-                "the write batch is larger than 1 GiB: use a bulk load, or several batches".into(),
-            ));
-        }
+        check_bytes(bytes)?;
         ops.push(op);
     }
     let durability = batch.durability.unwrap_or(default);
     Ok(Prepared { ops, read_at: batch.read_at, durability, bytes })
+}
+
+/// Fails when the encoded rows of a batch are too many for one record.
+pub(super) fn check_bytes(bytes: usize) -> Result<()> {
+    if bytes <= MAX_BATCH_BYTES {
+        return Ok(());
+    }
+    Err(Error::Invalid(
+        "the write batch is larger than 1 GiB: use a bulk load, or several batches".into(),
+    ))
 }
 
 fn prepare_write(write: Write) -> Result<PreparedOp> {

@@ -14,11 +14,12 @@ use crate::segment::{
     ROWID_COLUMN, SEQ_COLUMN, SegmentHandle, SortOrder, Target, adapt, permutation, reorder,
 };
 
-/// Bytes that a window is meant to hold, decoded.
+/// Bytes that all windows of a merge are meant to hold, decoded, and one of them at most.
+const WINDOWS_BYTES: u64 = 256 << 20;
 const WINDOW_BYTES: u64 = 16 << 20;
 
 /// Rows of a window.
-const WINDOW_ROWS: std::ops::Range<u64> = 1 << 10..1 << 16;
+const WINDOW_ROWS: std::ops::Range<u64> = 16..1 << 16;
 
 /// What rows of a merge look like: the target's columns, then the sequence number.
 pub(super) fn with_seq(target: &Target) -> SchemaRef {
@@ -32,6 +33,8 @@ pub(super) struct Input<'a> {
     pub segment: &'a Arc<SegmentHandle>,
     /// Rows that are left out.
     excluded: Option<Arc<RoaringBitmap>>,
+    /// Rows to read at a time.
+    window_rows: u64,
     /// The first ordinal that was not read.
     next: u64,
     window: Option<Window>,
@@ -48,9 +51,20 @@ pub(super) struct Window {
 }
 
 impl<'a> Input<'a> {
-    /// The rows of a segment that were not ended at or before `horizon`.
-    pub(super) fn new(segment: &'a Arc<SegmentHandle>, horizon: u64) -> Self {
-        Self { segment, excluded: segment.deletes.at(horizon), next: 0, window: None }
+    /// The rows of a segment that were not ended at or before `horizon`; as many as `inputs`
+    /// are read side by side.
+    pub(super) fn new(
+        segment: &'a Arc<SegmentHandle>,
+        horizon: u64,
+        inputs: usize,
+    ) -> Result<Self> {
+        let window_rows = match segment.is_in_order()? {
+            true => window_rows(segment, inputs),
+            // It is put in order whole.
+            false => segment.meta.rows,
+        };
+        let excluded = segment.deletes.at(horizon);
+        Ok(Self { segment, excluded, window_rows, next: 0, window: None })
     }
 
     /// Rows that will come out.
@@ -91,9 +105,7 @@ impl<'a> Input<'a> {
         let meta = &self.segment.meta;
         let mut bytes = 0;
         while self.window.is_none() && self.next < meta.rows {
-            let len =
-                if self.segment.is_in_order()? { window_rows(self.segment) } else { meta.rows };
-            let until = meta.rows.min(self.next + len);
+            let until = meta.rows.min(self.next + self.window_rows);
             bytes += meta.bytes * (until - self.next) / meta.rows;
             let ordinals: Vec<u32> = (self.next as u32..until as u32)
                 .filter(|at| self.excluded.as_ref().is_none_or(|e| !e.contains(*at)))
@@ -121,10 +133,11 @@ impl Window {
     }
 }
 
-fn window_rows(segment: &SegmentHandle) -> u64 {
+fn window_rows(segment: &SegmentHandle, inputs: usize) -> u64 {
     // Columns are about a quarter of what they decode to.
     let width = (segment.meta.bytes * 4 / segment.meta.rows.max(1)).max(1);
-    (WINDOW_BYTES / width).clamp(WINDOW_ROWS.start, WINDOW_ROWS.end)
+    let bytes = WINDOW_BYTES.min(WINDOWS_BYTES / inputs.max(1) as u64);
+    (bytes / width).clamp(WINDOW_ROWS.start, WINDOW_ROWS.end)
 }
 
 /// The rows at `ordinals`, all of them in `range`, with their sequence numbers.

@@ -8,10 +8,12 @@ use arrow::datatypes::{SchemaRef, UInt64Type};
 
 use super::input::{Input, Window, with_seq};
 use super::pick::{Pick, Policy};
+use super::runs::{in_order, runs};
 use crate::Result;
 use crate::catalog::TableDef;
 use crate::commit::MovedPositions;
 use crate::partition::Bucket;
+use crate::row::batch_bytes;
 use crate::segment::{
     Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, SortOrder, Target, WriteContext,
     write_segment,
@@ -22,6 +24,9 @@ use crate::views::compacted;
 
 /// Rows that are gathered from several inputs before they are copied.
 const GATHERED: usize = 1 << 14;
+
+/// The same in bytes.
+const GATHERED_BYTES: usize = 64 << 20;
 
 /// Rows of one input that are worth a batch of their own.
 const LONG: usize = 1 << 11;
@@ -42,11 +47,13 @@ pub(crate) fn merge(
     let target = Target::new(Arc::clone(def), Columns::WithRowId);
     let schema = with_seq(&target);
     let order = SortOrder::of(def)?;
-    let mut inputs: Vec<Input<'_>> =
-        pick.inputs.iter().map(|s| Input::new(s, policy.horizon)).collect();
+    // The segments of a run are read one after another.
+    let beside = runs(&in_order(&pick.inputs)?).len();
+    let inputs = pick.inputs.iter().map(|s| Input::new(s, policy.horizon, beside));
+    let mut inputs = inputs.collect::<Result<Vec<_>>>()?;
     let moved = pick.inputs.iter().map(|s| vec![u32::MAX; s.meta.rows as usize]).collect();
     let live: u64 = inputs.iter().map(Input::live_rows).sum();
-    // Between one and two full segments each.
+    // Between one and two full segments each, where nothing else cuts them.
     let pieces = (live / policy.segment_rows.max(1)).max(1);
     let mut outputs = Outputs {
         context,
@@ -58,6 +65,7 @@ pub(crate) fn merge(
         source_of: vec![None; pick.inputs.len()],
         sources: Vec::new(),
         gathered: Vec::new(),
+        gathered_bytes: 0,
         batches: Vec::new(),
         rows: 0,
         bytes: 0,
@@ -161,6 +169,8 @@ struct Outputs<'a> {
     /// Windows that gathered rows come from, and those rows: window and place in it.
     sources: Vec<RecordBatch>,
     gathered: Vec<(usize, usize)>,
+    /// Of the windows.
+    gathered_bytes: usize,
     /// Rows of the current segment, those gathered not included.
     batches: Vec<RecordBatch>,
     /// Rows of the current segment, those gathered included.
@@ -191,16 +201,22 @@ impl Outputs<'_> {
             } else {
                 let source = *self.source_of[input].get_or_insert_with(|| {
                     self.sources.push(window.rows.clone());
+                    self.gathered_bytes += batch_bytes(&window.rows);
                     self.sources.len() - 1
                 });
                 self.gathered.extend((at..at + len).map(|row| (source, row)));
-                if self.gathered.len() >= GATHERED {
+                if self.gathered.len() >= GATHERED || self.gathered_bytes > GATHERED_BYTES {
                     self.copy_gathered()?;
                 }
             }
             self.rows += len;
             at += len;
-            if self.rows == self.rows_max || self.bytes > OUTPUT_BYTES {
+            if self.bytes > OUTPUT_BYTES {
+                self.end_segment()?;
+                if let Some(written) = self.written.last_mut() {
+                    written.full = true;
+                }
+            } else if self.rows == self.rows_max {
                 self.end_segment()?;
             }
         }
@@ -214,6 +230,7 @@ impl Outputs<'_> {
             self.push(&rows)?;
         }
         self.gathered.clear();
+        self.gathered_bytes = 0;
         self.sources.clear();
         self.source_of.fill(None);
         Ok(())
@@ -221,7 +238,7 @@ impl Outputs<'_> {
 
     fn push(&mut self, rows: &RecordBatch) -> Result<()> {
         let rows = compacted(rows)?;
-        self.bytes += rows.get_array_memory_size();
+        self.bytes += batch_bytes(&rows);
         self.batches.push(rows);
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::state::TableState;
 /// How many of a kind make a merge.
 const FAN_IN: usize = 4;
 
-/// A merge takes no more segments than this where it has the choice.
+/// A merge of flushed segments, or of neighbours, takes no more than this.
 const MOST: usize = 64;
 
 /// The output of a merge is cut at no more than this many ends of other segments, so that
@@ -67,7 +67,11 @@ pub(crate) fn pick(table: &TableState, policy: &Policy) -> Result<Option<Pick>> 
         } else {
             pick_worthwhile(&all, policy, closed)
         };
-        if picked.is_some() {
+        // Positions among the rows of a merge are 32-bit numbers.
+        let fits = |pick: &Pick| {
+            pick.inputs.iter().map(|s| s.meta.rows).sum::<u64>() < u64::from(u32::MAX)
+        };
+        if picked.as_ref().is_some_and(fits) {
             return Ok(picked);
         }
     }
@@ -149,20 +153,28 @@ fn settled_if_alone(all: &[Stretch<'_>], picked: &[Stretch<'_>], reason: &'stati
     }
 }
 
-/// The smallest runs of a group, at least four, none larger than those before it together.
+/// The smallest runs of a group, among them at least four of which none is more than twice
+/// those before it together.
 fn like_runs<'a>(group: &[Stretch<'a>]) -> Option<Vec<Stretch<'a>>> {
     let mut runs = runs(group);
     runs.sort_by_key(|run| rows(run));
-    let mut before = 0;
-    let alike = runs
-        .iter()
-        .take_while(|run| {
-            let fits = before == 0 || rows(run) <= before;
-            before += rows(run);
-            fits
-        })
-        .count();
-    (alike >= FAN_IN).then(|| runs.into_iter().take(alike).flatten().collect())
+    let mut taken = 0;
+    let mut alike: Vec<u64> = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        let rows = rows(run);
+        if rows > 2 * alike.iter().sum::<u64>() {
+            // Too large for those before it: others like it may follow.
+            if taken > 0 {
+                break;
+            }
+            alike.clear();
+        }
+        alike.push(rows);
+        if alike.len() >= FAN_IN {
+            taken = i + 1;
+        }
+    }
+    (taken > 0).then(|| runs.into_iter().take(taken).flatten().collect())
 }
 
 /// Neighbours in a run, at least `least`, that make no more than one full segment; of four
@@ -179,7 +191,7 @@ fn small_neighbours<'s, 'a>(
             let rows = stretch.segment.meta.rows;
             total += rows;
             largest = largest.max(rows);
-            if total > segment_rows || rows * 2 > segment_rows {
+            if total > segment_rows || rows * 2 > segment_rows || stretch.segment.meta.full {
                 break;
             }
             if i + 1 >= least && (least < FAN_IN || largest * 2 <= total) {

@@ -218,6 +218,9 @@ pub struct RowBuilder {
 impl RowBuilder {
     /// For rows of `table`, which has a primary key.
     pub fn new(table: &Arc<TableDef>) -> Result<Self> {
+        if !table.is_keyed() {
+            return Err(Error::Invalid(format!("table '{}' has no primary key", table.name)));
+        }
         Ok(Self {
             table: Arc::clone(table),
             layout: table.row_layout()?,

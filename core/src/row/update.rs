@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use bytes::Bytes;
 
 use super::{Row, RowLayout, Value};
@@ -47,6 +48,9 @@ impl RowUpdate {
     /// Of the row of `table` with this key: a value for each of its columns, in key order.
     /// Without more, nothing changes; a row that is not there is not an error.
     pub fn new(table: &Arc<TableDef>, key: &[Value<'_>]) -> Result<Self> {
+        if !table.is_keyed() {
+            return Err(Error::Invalid(format!("table '{}' has no primary key", table.name)));
+        }
         let layout = table.row_layout()?;
         Ok(Self {
             key: layout.key_bytes(table, key)?.into(),
@@ -64,8 +68,8 @@ impl RowUpdate {
         Ok(self)
     }
 
-    /// Adds to a column of numbers, or in its units to one of times; NULL stays NULL. A sum
-    /// that the column cannot hold fails the commit.
+    /// Adds to a column of numbers, or in its units to one of times; NULL stays NULL. An
+    /// integer that the column cannot hold fails the commit.
     pub fn add(mut self, column: &str, value: Value<'_>) -> Result<Self> {
         self.changes.push((self.changeable(column)?, Change::Add(value.into_owned())));
         Ok(self)
@@ -74,7 +78,13 @@ impl RowUpdate {
     /// Changes nothing unless a column has this value now; NULL is a value here. The commit
     /// counts the row as skipped then.
     pub fn expect(mut self, column: &str, value: Value<'_>) -> Result<Self> {
-        self.expected.push((self.position(column)?, value.into_owned()));
+        let at = self.position(column)?;
+        let value = match (value, self.table.arrow_schema().field(at).data_type()) {
+            // As the column would hold it.
+            (Value::Float(value), DataType::Float32) => Value::Float(f64::from(value as f32)),
+            (value, _) => value.into_owned(),
+        };
+        self.expected.push((at, value));
         Ok(self)
     }
 

@@ -18,7 +18,9 @@ impl WrittenDeletes {
 }
 
 /// Writes which rows of a segment ended at or before `until`, durably; `None` when its
-/// newest file says so already. No snapshot is older than `horizon`.
+/// newest file says so already. No snapshot is older than `horizon`, and no record of the
+/// log up to it is replayed any more: replay must tell what ended before a record from what
+/// the record ended.
 pub(crate) fn write_deletes(
     context: &WriteContext,
     segment: &Arc<SegmentHandle>,

@@ -17,7 +17,8 @@ use sheaf_formats::envelope::{FileIdentity, FileKind, decode_small, encode_small
 use crate::memtable::LIVE;
 use crate::{Error, Result};
 
-/// See the module's documentation. Written by the committer alone.
+/// See the module's documentation. Rows are ended by the committer, and in a segment that it
+/// does not know yet by whoever writes it.
 #[derive(Debug, Default)]
 pub(crate) struct DeleteVector {
     state: RwLock<State>,
@@ -37,7 +38,7 @@ struct State {
 
 impl DeleteVector {
     /// The sequence number that ended the row, or [`LIVE`]. For a row that is not in the
-    /// tail it is an upper bound that no snapshot can tell from the truth.
+    /// tail it is an upper bound that neither a snapshot nor replay can tell from the truth.
     pub(crate) fn ended(&self, ordinal: u32) -> u64 {
         let state = self.state.read();
         if !state.ended.contains(ordinal) {

@@ -63,6 +63,9 @@ pub(crate) struct SegmentMeta {
     pub rowids: Option<RowIds>,
     /// How far it has come, see [`crate::compaction`].
     pub level: u32,
+    /// Whether it was cut because its rows are wide: it holds as much as a segment does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
     /// Encoding of the columns.
     pub encoding: Encoding,
     /// Key that the files are encrypted with; 0 is none.

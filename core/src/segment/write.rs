@@ -199,6 +199,7 @@ fn new_meta(def: &TableDef, identity: FileIdentity, bucket: Bucket) -> SegmentMe
         seq_column: false,
         rowids: None,
         level: FLUSHED,
+        full: false,
         encoding: def.encoding,
         key_id: identity.key_id,
         location_id: identity.location_id,

@@ -107,6 +107,32 @@ fn random_keys_make_few_overlapping_runs() {
 }
 
 #[test]
+fn runs_of_any_sizes_are_merged_in_the_end() {
+    let mut table = Table::new(false);
+    let mut random = 3_u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % below
+    };
+    for _ in 0..150 {
+        let count = 5 + next(90);
+        let mut keys: Vec<i64> = (0..count).map(|_| next(1_000_000) as i64).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        table.turn(&keys);
+    }
+    table.check();
+    let jobs = table.store.jobs();
+    assert!(jobs.iter().any(|job| job.reason == "runs of like size overlap"));
+    let segments = table.store.segments().unwrap().len() as u64;
+    // Settled ones are full, and each range of keys may have three runs above them.
+    let full = table.rows_put / SEGMENT_ROWS as u64;
+    assert!(segments < full * 2, "{segments} segments of {} rows", table.rows_put);
+    let rewritten = table.rows_merged as f64 / table.rows_put as f64;
+    assert!(rewritten < 8.0, "each row was merged {rewritten} times");
+}
+
+#[test]
 fn segments_that_were_merged_are_full_and_do_not_overlap() {
     let mut table = Table::new(false);
     for start in 0..100_i64 {

@@ -7,7 +7,7 @@ use sheaf_core::vfs::{MemoryVfs, Vfs};
 use sheaf_core::{Durability, Error, OnConflict, Options, Store};
 
 use crate::support::{
-    assert_verified, create, delete, environment, insert, manual, open, pairs, put, scan,
+    assert_verified, create, delete, environment, insert, manual, open, open_with, pairs, put, scan,
 };
 
 #[test]
@@ -187,5 +187,37 @@ fn damage_in_any_file_is_found() {
             };
             assert!(found, "{path} byte {offset}");
         }
+    }
+}
+
+#[test]
+fn a_flush_of_deletions_that_fails_midway_leaves_replay_what_it_needs() {
+    for steps in 0..12 {
+        let vfs = MemoryVfs::new();
+        let store = open_with(&vfs, 1, 8);
+        let t = create(&store, pairs("t", true));
+        let put_flushed = |keys: &[i64]| {
+            let rows: Vec<(i64, &str)> = keys.iter().map(|k| (*k, "v")).collect();
+            put(&store, &t, &rows);
+            store.flush(None).unwrap();
+        };
+        // The second ends a row of the first, and the others are there to be merged.
+        put_flushed(&[1, 2, 3, 4, 5, 6]);
+        put_flushed(&[1, 50, 51, 52, 53]);
+        for k in 100..104 {
+            put_flushed(&[k]);
+        }
+        delete(&store, &t, &[1]);
+        delete(&store, &t, &[2]);
+        vfs.fail_after(steps);
+        let failed = store.flush(None).is_err();
+        vfs.fail_after(u64::MAX);
+        if store.settle().is_err() {
+            assert!(failed, "after {steps} steps");
+        }
+        let listed = [3, 4, 5, 6, 50, 51, 52, 53, 100, 101, 102, 103].map(|k| (k, "v".to_owned()));
+        let store = open(&vfs.power_cut(), 2);
+        assert_eq!(scan(&store.snapshot().unwrap(), &t), listed, "after {steps} steps");
+        assert_verified(&store);
     }
 }
