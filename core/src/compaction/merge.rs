@@ -34,8 +34,8 @@ const LONG: usize = 1 << 11;
 /// A segment is cut when its rows take so many bytes in memory.
 const OUTPUT_BYTES: usize = 512 << 20;
 
-/// Writes the merged segments, and tells where their rows came from. `pace` is told how many bytes were read; it may wait, and
-/// ends the merge with an error.
+/// Writes the merged segments, and tells where their rows came from. `pace` is told how many
+/// bytes were read; it may wait, and ends the merge with an error.
 pub(crate) fn merge(
     context: &WriteContext,
     table: &TableState,
