@@ -2,15 +2,12 @@
 //! DuckDB, and what deleted and replaced rows cost a scan, beside the same scan before.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use arrow::compute::{cast, concat_batches};
-use arrow::ipc::reader::FileReader;
-use sheaf_benches::{Failure, Outcome, Report, Task, answer, percentile};
+use sheaf_benches::{Failure, Outcome, Report, Task, answer, percentile, read_arrow, table_named};
 use sheaf_tpch::compare::venv;
 use sheafdb::core::catalog::TableDef;
 use sheafdb::core::{Durability, OnConflict, Write, WriteBatch};
@@ -55,8 +52,8 @@ fn main() -> Result<(), Failure> {
     };
     let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
     for _ in 0..RUNS {
-        let sheaf = run(&task("sheaf", "upsert"), None)?;
-        let duckdb = run(&task("duckdb", "upsert"), Some(&python))?;
+        let sheaf = task("sheaf", "upsert").run_anew(None)?;
+        let duckdb = task("duckdb", "upsert").run_anew(Some(&python))?;
         if sheaf.answer != duckdb.answer {
             let (sheaf, duckdb) = (sheaf.answer, duckdb.answer);
             return Err(format!("the rows differ\n{sheaf:?}\n{duckdb:?}").into());
@@ -64,25 +61,15 @@ fn main() -> Result<(), Failure> {
         (ours, theirs) = (ours.min(sheaf.seconds), theirs.min(duckdb.seconds));
     }
     report.times("durable upsert of 10 % in random order", ours * 1e3, "duckdb", theirs * 1e3);
-    let clean = run(&task("sheaf", "clean"), None)?;
+    let clean = task("sheaf", "clean").run_anew(None)?;
     for (action, name) in [
         ("deleted", "scan with 1 % of the rows deleted"),
         ("busy", "scan while 20 % of the rows are upserted in a loop"),
     ] {
-        let changed = run(&task("sheaf", action), None)?;
+        let changed = task("sheaf", action).run_anew(None)?;
         report.times(name, changed.seconds * 1e3, "clean", clean.seconds * 1e3);
     }
     report.finish()
-}
-
-fn run(task: &Task, python: Option<&Path>) -> Result<Outcome, Failure> {
-    if Path::new(&task.database).exists() {
-        std::fs::remove_dir_all(&task.database)?;
-    }
-    let Some(python) = python else { return task.run_here() };
-    let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peers.py"));
-    task.run(command)
 }
 
 /// The table and its changes; the keys of the changes are spread over those of the table.
@@ -121,16 +108,8 @@ fn load(task: &Task) -> Result<Loaded, Failure> {
     let folder = Path::new(&task.file);
     let base = folder.join("base.parquet");
     session.execute_blocking(&format!("COPY t FROM '{}'", base.display()))?;
-    let snapshot = database.store().snapshot()?;
-    let found = snapshot.catalog().tables.values().find(|table| table.name == "t");
-    let table = Arc::clone(found.ok_or("the table is missing")?);
-    let reader = FileReader::try_new(std::fs::File::open(folder.join("changes.arrow"))?, None)?;
-    let schema = reader.schema();
-    let rows = concat_batches(&schema, &reader.collect::<Result<Vec<_>, _>>()?)?;
-    let wanted = table.arrow_schema();
-    let columns = rows.columns().iter().zip(wanted.fields());
-    let columns = columns.map(|(array, field)| cast(array, field.data_type()));
-    let changes = RecordBatch::try_new(Arc::clone(wanted), columns.collect::<Result<_, _>>()?)?;
+    let table = table_named(database.store(), "t")?;
+    let changes = read_arrow(&folder.join("changes.arrow"), table.arrow_schema())?;
     Ok(Loaded { database, session, table, changes })
 }
 

@@ -3,17 +3,13 @@
 //! prepared statement.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
-use arrow::compute::{cast, concat_batches};
-use arrow::ipc::reader::FileReader;
-use sheaf_benches::{Failure, Outcome, Report, Task, answer};
+use sheaf_benches::{Failure, Outcome, Report, Task, answer, read_arrow, table_named};
 use sheaf_tpch::compare::venv;
 use sheafdb::Database;
-use sheafdb::core::catalog::TableDef;
 use sheafdb::core::{Durability, OnConflict, Write, WriteBatch};
 
 const RUNS: usize = 3;
@@ -51,8 +47,8 @@ fn main() -> Result<(), Failure> {
         };
         let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
         for _ in 0..RUNS {
-            let sheaf = run(&task("sheaf"), None)?;
-            let duckdb = run(&task("duckdb"), Some(&python))?;
+            let sheaf = task("sheaf").run_anew(None)?;
+            let duckdb = task("duckdb").run_anew(Some(&python))?;
             if sheaf.answer != duckdb.answer {
                 let (sheaf, duckdb) = (sheaf.answer, duckdb.answer);
                 return Err(format!("the rows differ\n{sheaf:?}\n{duckdb:?}").into());
@@ -64,16 +60,6 @@ fn main() -> Result<(), Failure> {
         report.times(&name, ours * 1e3, "duckdb", theirs * 1e3);
     }
     report.finish()
-}
-
-fn run(task: &Task, python: Option<&Path>) -> Result<Outcome, Failure> {
-    if Path::new(&task.database).exists() {
-        std::fs::remove_dir_all(&task.database)?;
-    }
-    let Some(python) = python else { return task.run_here() };
-    let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peers.py"));
-    task.run(command)
 }
 
 /// The flights twelve times over, as a file that both engines map.
@@ -109,10 +95,8 @@ fn work(task: &Task) -> Result<(), Failure> {
     let session = database.session();
     session.execute_blocking(&task.create)?;
     let store = database.store();
-    let snapshot = store.snapshot()?;
-    let found = snapshot.catalog().tables.values().find(|table| table.name == "t");
-    let table = Arc::clone(found.ok_or("the table is missing")?);
-    let rows = read(Path::new(&task.file), &table)?;
+    let table = table_named(store, "t")?;
+    let rows = read_arrow(Path::new(&task.file), table.arrow_schema())?;
     let batches: Vec<RecordBatch> = (0..count).map(|n| rows.slice(n * size, size)).collect();
     let start = Instant::now();
     for rows in batches {
@@ -122,14 +106,4 @@ fn work(task: &Task) -> Result<(), Failure> {
         store.commit(WriteBatch { writes: vec![write], read_at: None, durability })?;
     }
     Outcome::print(start.elapsed().as_secs_f64(), answer(&session, CHECK)?)
-}
-
-fn read(file: &Path, table: &TableDef) -> Result<RecordBatch, Failure> {
-    let reader = FileReader::try_new(std::fs::File::open(file)?, None)?;
-    let schema = reader.schema();
-    let rows = concat_batches(&schema, &reader.collect::<Result<Vec<_>, _>>()?)?;
-    let wanted = table.arrow_schema();
-    let columns = rows.columns().iter().zip(wanted.fields());
-    let columns = columns.map(|(array, field)| cast(array, field.data_type()));
-    Ok(RecordBatch::try_new(Arc::clone(wanted), columns.collect::<Result<_, _>>()?)?)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{Int64Array, RecordBatch, StringViewArray};
 use datafusion::common::ScalarValue;
-use sheaf_benches::{Failure, Report, flights, percentile, rate, timed};
+use sheaf_benches::{Failure, Report, flights, percentile, rate, table_named, timed};
 use sheafdb::core::catalog::TableDef;
 use sheafdb::core::{Durability, OnConflict, Store, Write, WriteBatch};
 use sheafdb::{Database, OpenOptions};
@@ -34,14 +34,8 @@ fn main() -> Result<(), Failure> {
 fn open(path: &Path) -> Result<(Database, Arc<TableDef>), Failure> {
     let database = Database::open(path)?;
     database.session().execute_blocking("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)")?;
-    let def = def(database.store(), "t")?;
+    let def = table_named(database.store(), "t")?;
     Ok((database, def))
-}
-
-fn def(store: &Store, name: &str) -> Result<Arc<TableDef>, Failure> {
-    let snapshot = store.snapshot()?;
-    let found = snapshot.catalog().tables.values().find(|t| t.name == name);
-    Ok(Arc::clone(found.ok_or("the table is missing")?))
 }
 
 fn write(
@@ -236,7 +230,7 @@ fn fill_log(path: &Path) -> Result<(), Failure> {
     let options = OpenOptions::new().memtable_bytes(64 << 30).background(false);
     let database = Database::open_with(path, options)?;
     database.session().execute_blocking("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)")?;
-    let def = def(database.store(), "t")?;
+    let def = table_named(database.store(), "t")?;
     let mut written = 0;
     let mut next = 0;
     while written < LOG_BYTES {

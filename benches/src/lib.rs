@@ -11,10 +11,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::FileReader;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use sheafdb::Session;
+use sheafdb::core::Store;
+use sheafdb::core::catalog::TableDef;
 
 pub use process::{Outcome, Task};
 pub use report::Report;
@@ -37,11 +42,28 @@ pub fn flights(times: usize) -> Result<Vec<RecordBatch>, Failure> {
             let years: ArrayRef = Arc::new(Int32Array::from(vec![2013 + copy; batch.num_rows()]));
             let at = batch.schema().index_of("year")?;
             let mut columns = batch.columns().to_vec();
-            columns[at] = arrow::compute::cast(&years, columns[at].data_type())?;
+            columns[at] = cast(&years, columns[at].data_type())?;
             all.push(RecordBatch::try_new(batch.schema(), columns)?);
         }
     }
     Ok(all)
+}
+
+/// The rows of an Arrow file, with the types of `schema`.
+pub fn read_arrow(file: &Path, schema: &SchemaRef) -> Result<RecordBatch, Failure> {
+    let reader = FileReader::try_new(std::fs::File::open(file)?, None)?;
+    let found = reader.schema();
+    let rows = concat_batches(&found, &reader.collect::<Result<Vec<_>, _>>()?)?;
+    let columns = rows.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(array, field)| cast(array, field.data_type()));
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)?)
+}
+
+/// The definition of a table.
+pub fn table_named(store: &Store, name: &str) -> Result<Arc<TableDef>, Failure> {
+    let snapshot = store.snapshot()?;
+    let found = snapshot.catalog().tables.values().find(|table| table.name == name);
+    Ok(Arc::clone(found.ok_or("the table is missing")?))
 }
 
 /// The first row of a query's answer, as text.

@@ -4,6 +4,7 @@
 //! The process gets a [`Task`] as JSON in its last argument and prints an [`Outcome`]
 //! as JSON in its last line.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,18 @@ impl Task {
         let text = String::from_utf8_lossy(&output.stdout);
         let last = text.lines().last().ok_or("the process printed nothing")?;
         Ok(serde_json::from_str(last)?)
+    }
+
+    /// Runs the task on a database that is not there yet: in a process of the peers' program
+    /// with `python`, else of this one.
+    pub fn run_anew(&self, python: Option<&Path>) -> Result<Outcome, Failure> {
+        if Path::new(&self.database).exists() {
+            std::fs::remove_dir_all(&self.database)?;
+        }
+        let Some(python) = python else { return self.run_here() };
+        let mut command = Command::new(python);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peers.py"));
+        self.run(command)
     }
 
     /// Runs the task in a process of this program.

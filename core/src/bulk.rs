@@ -148,8 +148,7 @@ impl BulkLoad {
                 .written
                 .iter()
                 .map(|meta| {
-                    let vfs = Arc::clone(&self.writer.context().vfs);
-                    SegmentHandle::open(vfs, Arc::clone(&self.def), meta.clone()).map(Arc::new)
+                    SegmentHandle::open(&self.writer.context().vfs, &self.def, meta.clone())
                 })
                 .collect::<Result<Vec<_>>>()?;
             self.check_among_themselves(&handles)?;

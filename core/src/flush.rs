@@ -35,8 +35,7 @@ impl Flushed {
         moved: MovedRows,
     ) -> Result<()> {
         let meta = write_segment(context, def, input)?;
-        let vfs = Arc::clone(&context.vfs);
-        self.segments.push(Arc::new(SegmentHandle::open(vfs, Arc::clone(def), meta)?));
+        self.segments.push(SegmentHandle::open(&context.vfs, def, meta)?);
         self.moved.push(moved);
         Ok(())
     }

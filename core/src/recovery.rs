@@ -48,7 +48,7 @@ pub(crate) fn state_of(
         for meta in files.segments.into_values() {
             segments.push(match known.get(&meta.id) {
                 Some(handle) if meta.deletes == handle.meta.deletes => Arc::clone(handle),
-                _ => Arc::new(SegmentHandle::open(Arc::clone(vfs), Arc::clone(def), meta)?),
+                _ => SegmentHandle::open(vfs, def, meta)?,
             });
         }
         let table = TableState {

@@ -193,7 +193,7 @@ impl Committer {
                 let first = table.next_rowid.fetch_add(meta.rows, Ordering::Relaxed);
                 (ids.min, ids.max) = (first, first + meta.rows.saturating_sub(1));
             }
-            handles.push(self.handle(&bulk.def, meta)?);
+            handles.push(SegmentHandle::open(&self.context.vfs, &bulk.def, meta)?);
         }
         if bulk.def.is_keyed() {
             check_new_keys(&table, &handles, bulk.checked.as_ref())?;
@@ -297,12 +297,6 @@ impl Committer {
             segment: segment.meta.name(),
             deletes: written.file,
         }
-    }
-
-    /// A running segment for a file that was just written.
-    fn handle(&self, def: &Arc<TableDef>, meta: SegmentMeta) -> Result<Arc<SegmentHandle>> {
-        let vfs = Arc::clone(&self.context.vfs);
-        SegmentHandle::open(vfs, Arc::clone(def), meta).map(Arc::new)
     }
 }
 

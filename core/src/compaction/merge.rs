@@ -107,9 +107,7 @@ pub(crate) fn merge(
         outputs.end_segment()
     })();
     let Outputs { written, starts, moved: positions, .. } = outputs;
-    let open = |meta: &SegmentMeta| {
-        SegmentHandle::open(Arc::clone(&context.vfs), Arc::clone(def), meta.clone()).map(Arc::new)
-    };
+    let open = |meta: &SegmentMeta| SegmentHandle::open(&context.vfs, def, meta.clone());
     let opened = merged.and_then(|()| written.iter().map(open).collect::<Result<Vec<_>>>());
     let segments = opened.inspect_err(|_| {
         // Outputs are ours to remove (I5).

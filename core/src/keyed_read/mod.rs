@@ -79,16 +79,10 @@ impl TableSnapshot {
     }
 
     fn key_bytes(&self, key: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        let def = self.def();
-        if def.is_keyed() && key.len() != def.primary_key.len() {
-            return Err(Error::Invalid(format!(
-                "the key of table '{}' has {} columns, not {}",
-                def.name,
-                def.primary_key.len(),
-                key.len()
-            )));
+        match self.def().is_keyed() {
+            true => self.def().row_layout()?.push_key(self.def(), key, out),
+            false => self.prefix_bytes(key, out),
         }
-        self.prefix_bytes(key, out)
     }
 
     fn row_at(&self, key: &[u8]) -> Result<Option<Row>> {

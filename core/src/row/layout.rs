@@ -102,7 +102,13 @@ impl RowLayout {
         Ok((key, packed))
     }
 
-    fn push_key(&self, table: &TableDef, key: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
+    /// Appends the same.
+    pub(crate) fn push_key(
+        &self,
+        table: &TableDef,
+        key: &[Value<'_>],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         if key.len() != self.key.indices().len() {
             return Err(Error::Invalid(format!(
                 "the key of table '{}' has {} columns, not {}",

@@ -87,7 +87,11 @@ impl std::fmt::Debug for SegmentHandle {
 
 impl SegmentHandle {
     /// A segment that the manifest names; its delete vector is read now.
-    pub(crate) fn open(vfs: Arc<dyn Vfs>, def: Arc<TableDef>, meta: SegmentMeta) -> Result<Self> {
+    pub(crate) fn open(
+        vfs: &Arc<dyn Vfs>,
+        def: &Arc<TableDef>,
+        meta: SegmentMeta,
+    ) -> Result<Arc<Self>> {
         let deletes = match &meta.deletes {
             Some(reference) => {
                 let path = meta.delete_vector_path(def.id, reference.version);
@@ -97,10 +101,10 @@ impl SegmentHandle {
             }
             None => DeleteVector::default(),
         };
-        Ok(Self {
-            vfs,
+        Ok(Arc::new(Self {
+            vfs: Arc::clone(vfs),
             table: def.id,
-            def,
+            def: Arc::clone(def),
             deletes_file: Mutex::new(meta.deletes),
             meta,
             deletes,
@@ -110,7 +114,7 @@ impl SegmentHandle {
             row_layout: OnceLock::new(),
             rowids: OnceLock::new(),
             bounds: OnceLock::new(),
-        })
+        }))
     }
 
     pub(crate) fn path(&self) -> String {

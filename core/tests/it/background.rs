@@ -13,8 +13,8 @@ use sheaf_core::{
 };
 
 use crate::support::{
-    assert_verified, column, create, def, delete, environment, manual, pairs, put, put_rows, row,
-    scan,
+    assert_verified, column, create, def, delete, environment, manual, pairs, put, put_rows,
+    random, row, scan,
 };
 
 fn open(vfs: &MemoryVfs) -> Store {
@@ -39,11 +39,7 @@ fn rows_stay_what_they_are_while_files_move() {
         let store = open(&vfs);
         let t = create(&store, NewTable { row_store, ..pairs("t", true) });
         let mut model: BTreeMap<i64, String> = BTreeMap::new();
-        let mut random = 7_u64;
-        let mut next = |below: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (random >> 33) % below
-        };
+        let mut next = random(7);
         for i in 0..30_000_u64 {
             let key = next(1_000) as i64;
             if next(5) == 0 {
@@ -79,11 +75,10 @@ fn a_power_cut_beside_background_work_loses_nothing() {
     let store = Store::open_in(environment(&vfs, 1), options).unwrap();
     let t = create(&store, pairs("t", true));
     let mut model: BTreeMap<i64, String> = BTreeMap::new();
-    let mut random = 11_u64;
+    let mut next = random(11);
     for i in 0..6_000_u64 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let key = ((random >> 33) % 700) as i64;
-        if random.is_multiple_of(3) {
+        let key = next(700) as i64;
+        if next(3) == 0 {
             delete(&store, &t, &[key]);
             model.remove(&key);
         } else {

@@ -13,7 +13,8 @@ use sheaf_core::vfs::{MemoryVfs, Vfs};
 use sheaf_core::{Environment, OnConflict, Store, Write, WriteBatch};
 
 use crate::support::{
-    assert_verified, column, create, delete, environment, manual, open_with, pairs, put, scan,
+    assert_verified, column, create, delete, environment, manual, open_with, pairs, put, random,
+    scan,
 };
 
 const SEGMENT_ROWS: usize = 64;
@@ -85,14 +86,9 @@ fn a_day_of_single_rows_leaves_few_files() {
 #[test]
 fn random_keys_make_few_overlapping_runs() {
     let mut table = Table::new(false);
-    let mut random = 7_u64;
+    let mut next = random(7);
     for _ in 0..400 {
-        let mut keys: Vec<i64> = (0..16)
-            .map(|_| {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                ((random >> 33) % 4_000) as i64
-            })
-            .collect();
+        let mut keys: Vec<i64> = (0..16).map(|_| next(4_000) as i64).collect();
         keys.sort_unstable();
         keys.dedup();
         table.turn(&keys);
@@ -109,11 +105,7 @@ fn random_keys_make_few_overlapping_runs() {
 #[test]
 fn runs_of_any_sizes_are_merged_in_the_end() {
     let mut table = Table::new(false);
-    let mut random = 3_u64;
-    let mut next = |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (random >> 33) % below
-    };
+    let mut next = random(3);
     for _ in 0..150 {
         let count = 5 + next(90);
         let mut keys: Vec<i64> = (0..count).map(|_| next(1_000_000) as i64).collect();

@@ -186,3 +186,11 @@ pub fn assert_verified(store: &Store) {
     let report = store.verify().unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
 }
+
+/// Numbers below what is asked for, always the same ones.
+pub fn random(mut state: u64) -> impl FnMut(u64) -> u64 {
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    }
+}
