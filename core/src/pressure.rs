@@ -6,6 +6,9 @@
 //!              flush                writers slow       writers wait
 //! ```
 //!
+//! The trigger is an option, or a sixteenth of the memory limit if that is less. While
+//! memory is short as a whole, flushes begin and writers slow down much earlier.
+//!
 //! A log that is too large makes the table flush that it is kept for. A flush that
 //! fails wakes waiting writers with its error. Every stall is recorded.
 
@@ -19,12 +22,19 @@ use parking_lot::{Condvar, Mutex};
 use crate::catalog::TableId;
 use crate::clock::Clock;
 use crate::inspect::StallInfo;
+use crate::memory::{Memory, MemoryUse};
 use crate::{Error, Result};
 
 /// Writers are slowed from this many times the flush trigger on, and wait from
 /// [`WAIT_FACTOR`] on.
 const SLOW_FACTOR: usize = 2;
 const WAIT_FACTOR: usize = 4;
+
+/// Memtables hold at most this part of the memory limit, one over it, before a flush.
+const SHARE_OF_MEMORY: usize = 16;
+
+/// While memory is short, one over this of the trigger is a trigger.
+const SHORT_FACTOR: usize = 8;
 
 /// The slowest that writers get before they wait: 25 MB/s.
 const SLOWEST_NS_PER_BYTE: u64 = 40;
@@ -37,6 +47,10 @@ const DELAY_NS_MAX: u64 = 100_000_000;
 
 /// A table that lags behind is flushed when the log is larger than this.
 const LOG_BYTES_MAX: u64 = 1 << 30;
+
+/// Why writers are held up.
+const FLUSHES_LAG: &str = "memtables grow faster than they are flushed";
+const MEMORY_IS_SHORT: &str = "the memory limit is reached";
 
 /// Stalls that are remembered.
 const STALLS_KEPT: usize = 256;
@@ -58,7 +72,8 @@ struct Inner {
 /// Shared between writers, the committer and the background threads.
 #[derive(Debug)]
 pub(crate) struct Pressure {
-    trigger: usize,
+    trigger_max: usize,
+    memory: Arc<Memory>,
     clock: Arc<dyn Clock>,
     memtable_bytes: AtomicUsize,
     /// Nanoseconds that writers are to be slowed by and have not been yet.
@@ -71,10 +86,12 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
-    /// Flushes are wanted from `trigger` bytes of memtables on.
-    pub(crate) fn new(trigger: usize, clock: Arc<dyn Clock>) -> Self {
+    /// Flushes are wanted from `trigger_max` bytes of memtables on, or fewer if there is
+    /// little memory.
+    pub(crate) fn new(trigger_max: usize, memory: Arc<Memory>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            trigger: trigger.max(1),
+            trigger_max: trigger_max.max(1),
+            memory,
             clock,
             memtable_bytes: AtomicUsize::new(0),
             owed_ns: AtomicU64::new(0),
@@ -84,9 +101,13 @@ impl Pressure {
         }
     }
 
+    fn trigger(&self) -> usize {
+        self.trigger_max.min(self.memory.limit() / SHARE_OF_MEMORY)
+    }
+
     /// Bytes that may be written before the sizes are noted again.
     pub(crate) fn note_every(&self) -> usize {
-        (self.trigger / 64).min(1 << 20)
+        (self.trigger() / 64).min(1 << 20)
     }
 
     /// Notes the present sizes: per table the bytes of all its memtables, and of the
@@ -98,6 +119,11 @@ impl Pressure {
         laggards: Vec<TableId>,
     ) {
         let total: usize = tables.iter().map(|(_, all, _)| all).sum();
+        self.memory.set(MemoryUse::Memtables, total);
+        let trigger = match self.memory.is_short() {
+            true => self.trigger() / SHORT_FACTOR,
+            false => self.trigger(),
+        };
         let mut wanted = if log_bytes > LOG_BYTES_MAX { laggards } else { Vec::new() };
         let mut inner = self.inner.lock();
         // Frozen memtables of the table that is being flushed are on their way.
@@ -106,7 +132,7 @@ impl Pressure {
             (bytes, *table)
         };
         let waiting: Vec<(usize, TableId)> = tables.iter().map(waiting).collect();
-        if waiting.iter().map(|(bytes, _)| bytes).sum::<usize>() > self.trigger
+        if waiting.iter().map(|(bytes, _)| bytes).sum::<usize>() > trigger
             && let Some((_, largest)) = waiting.iter().max()
         {
             wanted.push(*largest);
@@ -133,16 +159,23 @@ impl Pressure {
     /// while they are far beyond.
     pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
         let total = self.memtable_bytes.load(Ordering::Acquire);
-        if total <= self.trigger * SLOW_FACTOR {
+        let trigger = self.trigger();
+        if total > trigger / SHORT_FACTOR && self.memory.is_short() {
+            self.slow_down(SLOWEST_NS_PER_BYTE * bytes as u64, MEMORY_IS_SHORT);
+        }
+        if total <= trigger * SLOW_FACTOR {
             return Ok(());
         }
-        if total <= self.trigger * WAIT_FACTOR {
-            self.slow_down(total, bytes);
+        if total <= trigger * WAIT_FACTOR {
+            let beyond = (total - trigger * SLOW_FACTOR) as f64;
+            let share = beyond / (trigger * (WAIT_FACTOR - SLOW_FACTOR)) as f64;
+            let delay = bytes as f64 * share * SLOWEST_NS_PER_BYTE as f64;
+            self.slow_down(delay as u64, FLUSHES_LAG);
             return Ok(());
         }
         let mut inner = self.inner.lock();
         let started_us = self.clock.now_us();
-        while self.memtable_bytes.load(Ordering::Acquire) > self.trigger * WAIT_FACTOR {
+        while self.memtable_bytes.load(Ordering::Acquire) > self.trigger() * WAIT_FACTOR {
             if let Some(why) = &inner.failed {
                 return Err(Error::Stopped(why.clone()));
             }
@@ -152,15 +185,11 @@ impl Pressure {
             self.room.wait(&mut inner);
         }
         let waited_us = (self.clock.now_us() - started_us).max(0) as u64;
-        inner.record("wait", started_us, waited_us);
+        inner.record("wait", FLUSHES_LAG, started_us, waited_us);
         Ok(())
     }
 
-    fn slow_down(&self, total: usize, bytes: usize) {
-        let slow_at = self.trigger * SLOW_FACTOR;
-        let range = self.trigger * (WAIT_FACTOR - SLOW_FACTOR);
-        let share = (total - slow_at) as f64 / range as f64;
-        let delay = (bytes as f64 * share * SLOWEST_NS_PER_BYTE as f64) as u64;
+    fn slow_down(&self, delay: u64, reason: &'static str) {
         let owed = self.owed_ns.fetch_add(delay, Ordering::Relaxed).saturating_add(delay);
         if owed < DELAY_NS_MIN {
             return;
@@ -173,7 +202,7 @@ impl Pressure {
             self.room.wait_for(&mut inner, Duration::from_nanos(owed));
         }
         let slowed_us = (self.clock.now_us() - started_us).max(0) as u64;
-        inner.record("slow", started_us, slowed_us);
+        inner.record("slow", reason, started_us, slowed_us);
     }
 
     /// Notes that a flush failed, to be tried again, and wakes everyone with its error.
@@ -224,9 +253,15 @@ impl Pressure {
 }
 
 impl Inner {
-    fn record(&mut self, kind: &'static str, started_us: i64, stalled_us: u64) {
+    fn record(
+        &mut self,
+        kind: &'static str,
+        reason: &'static str,
+        started_us: i64,
+        stalled_us: u64,
+    ) {
         if let Some(last) = self.stalls.back_mut()
-            && last.kind == kind
+            && (last.kind, last.reason) == (kind, reason)
             && started_us - last.ended_us < PAUSE_US
         {
             last.writes += 1;
@@ -239,7 +274,7 @@ impl Inner {
         }
         self.stalls.push_back(StallInfo {
             kind,
-            reason: "memtables grow faster than they are flushed",
+            reason,
             started_us,
             ended_us: started_us + stalled_us as i64,
             writes: 1,

@@ -23,6 +23,7 @@ use crate::jobs::{Jobs, Work};
 use crate::lock::WriterLock;
 use crate::log::LogWriter;
 use crate::manifest::{self, ManifestLog};
+use crate::memory::Memory;
 use crate::memtable::Memtable;
 use crate::pressure::Pressure;
 use crate::recovery::{self, Recovered};
@@ -46,6 +47,7 @@ pub(crate) struct Writer {
     context: WriteContext,
     options: Options,
     pressure: Arc<Pressure>,
+    memory: Arc<Memory>,
     jobs: Jobs,
     commits: Arc<CommitQueue>,
     closed: AtomicBool,
@@ -73,7 +75,11 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     /// Opens or makes the database for writing: lock, manifest, log, threads.
-    pub(crate) fn open(environment: Environment, options: Options) -> Result<Arc<Self>> {
+    pub(crate) fn open(
+        environment: Environment,
+        options: Options,
+        memory: Arc<Memory>,
+    ) -> Result<Arc<Self>> {
         let Environment { vfs, clock, rng } = environment;
         if !manifest_exists(vfs.as_ref())? {
             check_new_folder(vfs.as_ref(), &options)?;
@@ -114,7 +120,9 @@ impl Writer {
             .map_err(|source| Error::Io { path: "LOCK".into(), source })?;
 
         let shared = Arc::new(Shared::new(state, last_seq));
-        let pressure = Arc::new(Pressure::new(options.memtable_bytes, Arc::clone(&clock)));
+        let pressure =
+            Pressure::new(options.memtable_bytes, Arc::clone(&memory), Arc::clone(&clock));
+        let pressure = Arc::new(pressure);
         let committer = Committer::new(Seed {
             shared: Arc::clone(&shared),
             context: context.clone(),
@@ -124,6 +132,7 @@ impl Writer {
             last_seq,
             lock,
             pressure: Arc::clone(&pressure),
+            memory: Arc::clone(&memory),
             sync_interval: options.sync_interval,
         });
         let commits = Arc::new(CommitQueue::new(committer));
@@ -134,6 +143,7 @@ impl Writer {
             context,
             options,
             pressure,
+            memory,
             jobs: Jobs::new(clock),
             commits,
             closed: AtomicBool::new(false),
@@ -205,6 +215,10 @@ impl Writer {
         self.options.segment_rows
     }
 
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     pub(crate) fn jobs(&self) -> Vec<JobInfo> {
         self.jobs.list()
     }
@@ -266,6 +280,9 @@ impl Writer {
         let (horizon, state) = self.shared.pin_horizon();
         let Some(current) = state.tables.get(&table) else { return Ok(Work::default()) };
         let (def, rows) = (&current.def, self.options.segment_rows);
+        // The rows as columns, in their order, and encoded. It never waits: there is less
+        // to hold when it is done.
+        let _memory = self.memory.take(memtable.bytes() * 2);
         let mut flushed = Flushed::default();
         let written =
             write_memtable(&self.context, def, &memtable, horizon.seq, rows, &mut flushed);
@@ -349,8 +366,13 @@ impl Writer {
             horizon: horizon.seq,
             now_us: self.context.clock.now_us(),
             thorough,
+            memory: compaction::merge_memory(&self.memory),
         };
         let Some(pick) = compaction::pick(current, &policy)? else { return Ok(false) };
+        let needed = pick.memory().min(policy.memory);
+        let Some(_memory) = self.memory.wait(needed, || *self.open.lock()) else {
+            return Err(closing());
+        };
         let mut done = false;
         self.jobs.run("compact", Some(table), || {
             let mut work = Work {
@@ -501,7 +523,7 @@ impl Writer {
         if *open && due - now > PACE_US {
             self.flushed.wait_for(&mut open, Duration::from_micros((due - now) as u64).min(IDLE));
         }
-        if *open { Ok(()) } else { Err(Error::Stopped("the database is closing".into())) }
+        if *open { Ok(()) } else { Err(closing()) }
     }
 
     /// Makes the log durable and stops the threads. Calling it again does nothing.
@@ -522,6 +544,10 @@ impl Writer {
         }
         result
     }
+}
+
+fn closing() -> Error {
+    Error::Stopped("the database is closing".into())
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
@@ -548,7 +574,7 @@ fn manifest_exists(vfs: &dyn Vfs) -> Result<bool> {
 /// was cut short left.
 fn check_new_folder(vfs: &dyn Vfs, options: &Options) -> Result<()> {
     let names = vfs.list("").map_err(|source| Error::Io { path: ".".into(), source })?;
-    let ours = ["LOCK", "manifest", "wal", "t", "readers"];
+    let ours = ["LOCK", "manifest", "wal", "t", "readers", "tmp"];
     if let Some(other) = names.iter().find(|n| !ours.contains(&n.as_str())) {
         return Err(Error::Incompatible(format!(
             "the folder is not a Sheaf database: it has no manifest, and holds '{other}'; \

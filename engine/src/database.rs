@@ -57,6 +57,14 @@ impl OpenOptions {
         self
     }
 
+    /// Bytes that the database may use, mapped files apart: rows in memory, caches, jobs and
+    /// queries together. Past it writers are slowed, caches shrink and queries spill. The
+    /// default is four fifths of what the machine, or the process's control group, has.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.store.memory_limit = bytes;
+        self
+    }
+
     /// Bytes of rows in memory that trigger a flush.
     pub fn memtable_bytes(mut self, bytes: usize) -> Self {
         self.store.memtable_bytes = bytes;
@@ -98,16 +106,24 @@ impl Database {
 
     /// Opens the database in a folder.
     pub fn open_with(path: impl AsRef<Path>, options: impl Into<OpenOptions>) -> Result<Self> {
-        Self::with_store(Store::open(path.as_ref(), options.into().store)?)
+        let options = options.into().store;
+        let folder = (!options.read_only).then_some(path.as_ref());
+        Self::with_store(Store::open(path.as_ref(), options.clone())?, folder)
     }
 
     /// A database that lives in memory.
     pub fn in_memory() -> Result<Self> {
-        Self::with_store(Store::in_memory(sheaf_core::Options::default())?)
+        Self::in_memory_with(OpenOptions::new())
     }
 
-    fn with_store(store: Store) -> Result<Self> {
-        Ok(Self { store, template: Arc::new(session::initial_state()?) })
+    /// A database that lives in memory.
+    pub fn in_memory_with(options: impl Into<OpenOptions>) -> Result<Self> {
+        Self::with_store(Store::in_memory(options.into().store)?, None)
+    }
+
+    fn with_store(store: Store, folder: Option<&Path>) -> Result<Self> {
+        let runtime = session::runtime_env(store.memory(), folder)?;
+        Ok(Self { store, template: Arc::new(session::initial_state(runtime)?) })
     }
 
     /// A new session: its settings and prepared statements are its own.

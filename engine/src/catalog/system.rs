@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use sheaf_core::MemoryUse;
 use sheaf_core::catalog::{Catalog, TableDef, TableId};
 use sheaf_core::partition::BucketWidth;
 
@@ -11,8 +12,8 @@ use super::PinnedCatalog;
 use super::rows::{Column, booleans, counts, instants, numbers, table as rows, texts};
 use crate::error::Result;
 
-pub(super) const NAMES: [&str; 7] =
-    ["tables", "segments", "memtables", "jobs", "stalls", "rejects", "settings"];
+pub(super) const NAMES: [&str; 8] =
+    ["tables", "segments", "memtables", "jobs", "stalls", "memory", "rejects", "settings"];
 
 pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
     match name {
@@ -21,6 +22,7 @@ pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dy
         "memtables" => memtables(catalog),
         "jobs" => jobs(catalog),
         "stalls" => stalls(catalog),
+        "memory" => memory(catalog),
         "rejects" => rejects(catalog),
         "settings" => settings(catalog),
         _ => Ok(None),
@@ -180,6 +182,23 @@ fn jobs(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         ("bytes_in", counts(infos.iter().map(|i| Some(i.bytes_in)))),
         ("bytes_out", counts(infos.iter().map(|i| Some(i.bytes_out)))),
         ("error", texts(infos.iter().map(|i| i.error.as_deref()))),
+    ])
+}
+
+/// What memory is used for, and its limit.
+fn memory(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let memory = catalog.store.memory();
+    let uses = [
+        ("memtables", memory.used(MemoryUse::Memtables)),
+        ("caches", memory.used(MemoryUse::Caches)),
+        ("jobs", memory.used(MemoryUse::Jobs)),
+        ("queries", memory.used(MemoryUse::Queries)),
+        ("all", memory.total()),
+        ("limit", memory.limit()),
+    ];
+    rows(vec![
+        ("used_by", texts(uses.iter().map(|(name, _)| Some(*name)))),
+        ("bytes", counts(uses.iter().map(|(_, bytes)| Some(*bytes as u64)))),
     ])
 }
 

@@ -1,7 +1,9 @@
 //! Sessions: settings, prepared statements, and running one statement after another.
 
+mod bytes;
 mod context;
 mod describe;
+mod memory;
 mod output;
 mod prepared;
 mod run;
@@ -22,6 +24,7 @@ use crate::point::{self, PointQuery};
 use crate::sql::{self, Statement};
 
 pub(crate) use context::{Context, blocking};
+pub(crate) use memory::runtime_env;
 pub use output::{CommandTag, Output, RowStream};
 use prepared::Named;
 pub use prepared::Prepared;
@@ -50,11 +53,12 @@ struct Inner {
 impl Session {
     pub(crate) fn new(database: Database) -> Self {
         let state = Arc::clone(database.template());
+        let settings = Settings::new(Arc::clone(database.store().memory()));
         Self {
             inner: Arc::new(Inner {
                 database,
                 state: RwLock::new(state),
-                settings: RwLock::new(Arc::new(Settings::default())),
+                settings: RwLock::new(Arc::new(settings)),
                 prepared: Mutex::new(HashMap::new()),
                 readings: Readings::default(),
             }),

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::prepared::Named;
-use super::{Output, Session, describe};
+use super::{Output, Session, Settings, describe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::point::PointQuery;
 use crate::sql::{self, arrow_type, fold, ident_position, one_ident, position_of};
@@ -300,7 +300,8 @@ fn reset_setting(session: &Session, reset: Reset) -> Result<Output> {
             change(session, &name, None)
         }
         Reset::ALL => {
-            *session.inner.settings.write() = Default::default();
+            let memory = Arc::clone(session.database().store().memory());
+            *session.inner.settings.write() = Arc::new(Settings::new(memory));
             *session.inner.state.write() = Arc::clone(session.inner.database.template());
             Ok(Output::done("RESET"))
         }

@@ -7,6 +7,7 @@ mod durability;
 mod explain;
 mod file_order;
 mod joins;
+mod memory;
 mod point_queries;
 mod sessions;
 mod slt;
