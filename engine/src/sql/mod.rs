@@ -1,5 +1,6 @@
 //! SQL text to statements: dialect, limits, types, names, and errors with positions.
 
+mod alter_table;
 mod binder;
 mod build;
 mod column_names;
