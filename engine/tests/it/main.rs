@@ -8,6 +8,7 @@ mod explain;
 mod file_order;
 mod joins;
 mod point_queries;
+mod point_writes;
 mod sessions;
 mod slt;
 mod support;
