@@ -60,8 +60,9 @@ pub(crate) struct Writer {
     flushed: Condvar,
     /// False when the store closes; goes with `flushed`.
     open: Mutex<bool>,
-    /// When tables with a time to live are to be looked at again.
-    look_at: Mutex<HashMap<TableId, i64>>,
+    /// When tables with a time to live are to be looked at again, and the versions that
+    /// they had: another one may have another time to live.
+    look_at: Mutex<HashMap<TableId, (u32, i64)>>,
     /// When what background merges have read is within their budget.
     paid_until_us: AtomicI64,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -428,7 +429,8 @@ impl Writer {
         look_at.retain(|table, _| state.tables.contains_key(table));
         for (id, table) in &state.tables {
             let Some(ttl) = &table.def.ttl else { continue };
-            if look_at.get(id).is_some_and(|at| now_us < *at) {
+            let version = table.def.version;
+            if look_at.get(id).is_some_and(|(of, at)| *of == version && now_us < *at) {
                 continue;
             }
             // Merges have their turn before more is deleted.
@@ -439,7 +441,7 @@ impl Writer {
                 false
             });
             let pause_us = if more { 0 } else { expiry::look_every_us(ttl) };
-            look_at.insert(*id, now_us + pause_us);
+            look_at.insert(*id, (version, now_us + pause_us));
         }
     }
 

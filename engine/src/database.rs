@@ -10,6 +10,7 @@ use sheaf_core::{Durability, Store};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::point::PointCache;
 use crate::session::{self, Session};
 
 /// Deep expressions recurse in the parser, the planner and the optimizer.
@@ -96,6 +97,8 @@ pub struct Database {
     store: Store,
     /// What every session starts with: functions, defaults, the memory pool.
     template: Arc<SessionState>,
+    /// Statements about single rows that sessions ran lately.
+    points: Arc<PointCache>,
 }
 
 impl Database {
@@ -123,7 +126,8 @@ impl Database {
 
     fn with_store(store: Store, folder: Option<&Path>) -> Result<Self> {
         let runtime = session::runtime_env(store.memory(), folder)?;
-        Ok(Self { store, template: Arc::new(session::initial_state(runtime)?) })
+        let template = Arc::new(session::initial_state(runtime)?);
+        Ok(Self { store, template, points: Arc::default() })
     }
 
     /// A new session: its settings and prepared statements are its own.
@@ -144,6 +148,10 @@ impl Database {
     /// What every session starts with.
     pub(crate) fn template(&self) -> &Arc<SessionState> {
         &self.template
+    }
+
+    pub(crate) fn points(&self) -> &PointCache {
+        &self.points
     }
 }
 
@@ -180,6 +188,15 @@ pub(crate) async fn on_query_threads<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let task = AbortOnDrop(runtime()?.spawn(work));
+    task.outcome().await
+}
+
+/// Runs `work`, which may wait for disks, on a thread that nothing else is to run on.
+/// Dropping the returned future stops it only before it begins.
+pub(crate) async fn on_waiting_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let task = AbortOnDrop(runtime()?.spawn_blocking(work));
     task.outcome().await
 }
 

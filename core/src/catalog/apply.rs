@@ -108,6 +108,23 @@ impl Catalog {
                 })?;
                 delta.defined = Some(*table);
             }
+            CatalogChange::SetTimeToLive { table, ttl } => {
+                next.redefine(*table, |def| {
+                    if let Some(ttl) = ttl {
+                        check_time(live_column(def, ttl.column)?, "time to live")?;
+                    }
+                    def.ttl.clone_from(ttl);
+                    Ok(())
+                })?;
+                delta.defined = Some(*table);
+            }
+            CatalogChange::SetDurability { table, durability } => {
+                next.redefine(*table, |def| {
+                    def.durability = *durability;
+                    Ok(())
+                })?;
+                delta.defined = Some(*table);
+            }
             CatalogChange::Truncate(id) => {
                 next.get(*id)?;
                 delta.truncated = Some(*id);
@@ -202,6 +219,7 @@ impl Catalog {
             encoding: table.encoding,
             row_store: table.row_store,
             ttl,
+            durability: table.durability,
             options: table.options.clone(),
             derived: Default::default(),
         };

@@ -12,6 +12,7 @@ use super::ids::{ColumnId, SchemaId, TableId};
 use crate::Result;
 use crate::partition::{BucketWidth, PartitionSpec};
 use crate::row::{KeyCodec, RowCodec, RowLayout, Value, one_value};
+use crate::write::Durability;
 
 /// A column. Dropped columns stay, because older files and log records hold them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,6 +81,9 @@ pub struct TableDef {
     /// When rows expire, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<TimeToLive>,
+    /// When commits to this table are acknowledged; the store's default without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<Durability>,
     /// Options given at creation that the engine interprets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,

@@ -173,6 +173,7 @@ mod tests {
             encoding: Default::default(),
             row_store: false,
             ttl: None,
+            durability: None,
             options: Default::default(),
         };
         Arc::new(Catalog::default().new_table(&table).unwrap())

@@ -34,6 +34,7 @@ pub fn pairs(name: &str, keyed: bool) -> NewTable {
         encoding: Default::default(),
         row_store: false,
         ttl: None,
+        durability: None,
         options: BTreeMap::new(),
     }
 }

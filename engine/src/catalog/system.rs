@@ -111,6 +111,12 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         ),
         ("row_store", booleans(infos.iter().map(|i| def(&i.table).is_some_and(|d| d.row_store)))),
         ("expires", texts(infos.iter().map(|i| def(&i.table).and_then(|d| expiry_of(d))))),
+        (
+            "durability",
+            texts(infos.iter().map(|i| {
+                def(&i.table).and_then(|d| d.durability).map(|durability| durability.to_string())
+            })),
+        ),
         ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
         ("segments", counts(infos.iter().map(|i| Some(i.segments)))),
         ("disk_bytes", counts(infos.iter().map(|i| Some(i.disk_bytes)))),

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    CreateTable, CreateTableOptions, Expr, IndexColumn, ObjectName, SqlOption, TableConstraint,
-    Value, WrappedCollection,
+    CreateTable, CreateTableOptions, Expr, IndexColumn, ObjectName, TableConstraint,
+    WrappedCollection,
 };
 use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable};
-use sheaf_core::partition::BucketWidth;
-use sheaf_formats::segment::Encoding;
 
 use super::column::{self, plain_key, unsupported_constraint};
 use super::partition;
+use super::table_options::TableOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
 use crate::sql::{fold, ident_position, position_of};
@@ -109,7 +108,9 @@ pub(super) fn new_table(
             terms.iter().map(|term| cluster_column(term, &columns)).collect::<Result<_>>()?
         }
     };
-    let TableOptions { encoding, row_store, ttl, ttl_column } = read_options(&table.table_options)?;
+    let TableOptions { encoding, row_store, ttl, ttl_column, durability } =
+        read_options(&table.table_options)?;
+    let row_store = row_store.unwrap_or_default();
     if row_store && primary_key.is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidParameter,
@@ -139,9 +140,10 @@ pub(super) fn new_table(
         primary_key,
         partition,
         cluster_by,
-        encoding,
+        encoding: encoding.unwrap_or_default(),
         row_store,
         ttl,
+        durability,
         options: BTreeMap::new(),
     })
 }
@@ -179,70 +181,13 @@ fn key_column(column: &IndexColumn) -> Result<String> {
     }
 }
 
-/// What WITH says.
-#[derive(Default)]
-struct TableOptions {
-    encoding: Encoding,
-    row_store: bool,
-    ttl: Option<BucketWidth>,
-    ttl_column: Option<String>,
-}
-
 /// `WITH (format = 'parquet', row_store = true, ttl = '30 days', ttl_column = 'seen')`
 fn read_options(options: &CreateTableOptions) -> Result<TableOptions> {
-    let mut read = TableOptions::default();
-    let options = match options {
-        CreateTableOptions::None => return Ok(read),
-        CreateTableOptions::With(options) => options,
-        other => return Err(Error::not_supported(format!("{other} in CREATE TABLE"))),
-    };
-    for option in options {
-        let SqlOption::KeyValue { key, value } = option else {
-            return Err(Error::not_supported(format!("the table option {option}")));
-        };
-        let value = match value {
-            Expr::Value(value) => match &value.value {
-                Value::SingleQuotedString(text) => text.clone(),
-                other => other.to_string(),
-            },
-            Expr::Identifier(ident) => fold(ident),
-            other => other.to_string(),
-        };
-        let wrong =
-            |why: String| Error::new(ErrorKind::InvalidParameter, why).at(ident_position(key));
-        match fold(key).as_str() {
-            "format" => {
-                read.encoding = value
-                    .parse()
-                    .map_err(|error: sheaf_formats::Error| wrong(error.to_string()))?;
-            }
-            "row_store" => {
-                read.row_store = match value.to_lowercase().as_str() {
-                    "true" | "on" | "1" => true,
-                    "false" | "off" | "0" => false,
-                    other => {
-                        return Err(wrong(format!("row_store is true or false, not '{other}'")));
-                    }
-                };
-            }
-            "ttl" => {
-                let parsed = BucketWidth::parse(&value).map_err(|_| {
-                    wrong(format!("ttl is an interval such as '30 days', not '{value}'"))
-                })?;
-                read.ttl = Some(parsed);
-            }
-            "ttl_column" => read.ttl_column = Some(value),
-            other => {
-                return Err(wrong(format!("there is no table option '{other}'"))
-                    .suggest(other, ["format", "row_store", "ttl", "ttl_column"])
-                    .hint(
-                        "there are format ('vortex' or 'parquet'), row_store (true or false), \
-                         ttl (an interval) and ttl_column (a column with a time)",
-                    ));
-            }
-        }
+    match options {
+        CreateTableOptions::None => Ok(TableOptions::default()),
+        CreateTableOptions::With(options) => TableOptions::read(options),
+        other => Err(Error::not_supported(format!("{other} in CREATE TABLE"))),
     }
-    Ok(read)
 }
 
 /// Refuses every clause that is not read above: what is built from the clauses that

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct Settings {
     /// Schema of unqualified names.
     pub schema: String,
-    /// When commits are acknowledged; the database's default without it.
+    /// When commits are acknowledged; the tables' or the database's default without it.
     pub durability: Option<Durability>,
     /// The budget of the whole database: its limit is a setting that all sessions share.
     memory: Arc<Memory>,
@@ -36,7 +36,7 @@ const OURS: [(&str, &str); 4] = [
     (SEARCH_PATH, "Schema that unqualified names are looked up and created in"),
     (
         DURABILITY,
-        "When a commit is acknowledged: sync, interval, none, or default for the database's",
+        "When a commit is acknowledged: sync, interval, none, or default for the tables' or the database's",
     ),
     (MEMORY_LIMIT, "Bytes that the database may use, in all sessions, mapped files apart: '4GB'"),
     (TIMEZONE, "Time zone of timestamps with time zone: always UTC"),
@@ -75,15 +75,9 @@ impl Settings {
     fn ours(&self, name: &str) -> Option<String> {
         match name {
             SEARCH_PATH => Some(self.schema.clone()),
-            DURABILITY => Some(
-                match self.durability {
-                    None => "default",
-                    Some(Durability::Sync) => "sync",
-                    Some(Durability::Interval) => "interval",
-                    Some(Durability::None) => "none",
-                }
-                .to_owned(),
-            ),
+            DURABILITY => {
+                Some(self.durability.map_or_else(|| "default".to_owned(), |d| d.to_string()))
+            }
             MEMORY_LIMIT => Some(bytes::show(self.memory.limit())),
             TIMEZONE => Some("UTC".to_owned()),
             _ => None,
@@ -125,12 +119,13 @@ impl Settings {
         match name {
             SEARCH_PATH => self.schema = value.unwrap_or(DEFAULT_SCHEMA).to_owned(),
             DURABILITY => {
-                self.durability = match value.map(str::to_lowercase).as_deref() {
-                    None | Some("default") => None,
-                    Some("sync") => Some(Durability::Sync),
-                    Some("interval") => Some(Durability::Interval),
-                    Some("none") => Some(Durability::None),
-                    Some(_) => return impossible("use sync, interval, none or default"),
+                self.durability = match value {
+                    None => None,
+                    Some(value) if value.eq_ignore_ascii_case("default") => None,
+                    Some(value) => match value.parse() {
+                        Ok(durability) => Some(durability),
+                        Err(_) => return impossible("use sync, interval, none or default"),
+                    },
                 }
             }
             MEMORY_LIMIT => match value.map_or(Some(default_limit()), bytes::parse) {

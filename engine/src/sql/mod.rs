@@ -1,5 +1,6 @@
 //! SQL text to statements: dialect, limits, types, names, and errors with positions.
 
+mod alter_table;
 mod binder;
 mod build;
 mod column_names;
@@ -35,7 +36,9 @@ pub(crate) use floats::FloatsWin;
 pub(crate) use function_relations::FunctionRelations;
 pub(crate) use names::{CATALOG, Resolved, fold, ident_position, one_ident, position_of, resolve};
 pub(crate) use overflow::CheckedIntegers;
-pub(crate) use parse::{parse, parse_expression, parse_object_name, parse_one, parse_query_text};
+pub(crate) use parse::{
+    only, parse, parse_expression, parse_object_name, parse_one, parse_query_text,
+};
 pub(crate) use split::{complete_statements, is_complete, split};
 pub(crate) use statement::Statement;
 pub(crate) use types::{SheafTypes, arrow_type, arrow_type_of_text};

@@ -9,6 +9,7 @@ mod file_order;
 mod joins;
 mod memory;
 mod point_queries;
+mod point_writes;
 mod sessions;
 mod slt;
 mod support;

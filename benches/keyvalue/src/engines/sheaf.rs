@@ -47,6 +47,7 @@ impl Sheaf {
                 encoding: Default::default(),
                 row_store: true,
                 ttl: None,
+                durability: None,
                 options: BTreeMap::new(),
             }))?;
         }

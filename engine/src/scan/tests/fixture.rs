@@ -36,6 +36,7 @@ impl Fixture {
         let table = NewTable {
             row_store: false,
             ttl: None,
+            durability: None,
             schema: SchemaId(1),
             name: "t".into(),
             columns: vec![
