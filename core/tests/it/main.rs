@@ -7,6 +7,7 @@ mod catalog;
 mod compaction;
 mod durability;
 mod golden;
+mod key_order;
 mod locking;
 mod model;
 mod queue;
