@@ -239,6 +239,18 @@ impl TableDef {
         with_orders(columns, orders)
     }
 
+    /// Whether segments are sorted by key. Floats sort by their bits there, and equal ones
+    /// are one key.
+    pub(crate) fn in_key_order(&self) -> bool {
+        let mut sorted = self.sort_columns();
+        self.key_columns().all(|(id, order)| {
+            let floating = self.column(id).is_some_and(|c| c.data_type.is_floating());
+            let same =
+                |(other, by): (_, ColumnOrder)| other == id && by.descending == order.descending;
+            !floating && sorted.next().is_some_and(same)
+        })
+    }
+
     /// Whether segments are sorted by anything.
     pub(crate) fn is_clustered(&self) -> bool {
         self.is_keyed() || !self.cluster_by.is_empty()

@@ -1,5 +1,6 @@
 //! Rows by key at a snapshot: one, several, or those of a range, without columns.
 
+mod columns;
 mod cursor;
 mod range;
 

@@ -11,6 +11,7 @@ mod key_order;
 mod locking;
 mod model;
 mod queue;
+mod ranges;
 mod support;
 mod updates;
 mod writes;
