@@ -131,7 +131,7 @@ impl BulkLoad {
 
     fn take(&mut self, rows: RecordBatch) -> Result<()> {
         check_rows(&self.def, &rows)?;
-        if self.def.partition.is_none() && self.def.sort_columns().is_empty() {
+        if self.def.partition.is_none() && !self.def.is_clustered() {
             return self.stream(rows);
         }
         for (bucket, rows) in split(&self.def, rows)? {

@@ -21,6 +21,9 @@ pub mod error;
 mod expiry;
 mod flush;
 pub mod inspect;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod jobs;
 mod keyed_read;
 mod lock;

@@ -48,6 +48,7 @@ pub use session::{CommandTag, Output, Prepared, RowStream, Session};
 
 /// The name that SQL gives an Arrow type.
 pub use sheaf_formats::sql_name;
+pub use sql::sql_order;
 
 /// The store below the database: snapshots, point reads, write batches.
 pub use sheaf_core as core;

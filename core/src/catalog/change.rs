@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use sheaf_formats::segment::Encoding;
 
 use super::ids::{ColumnId, SchemaId, TableId, ViewId};
-use super::table::TimeToLive;
+use super::table::{ColumnOrder, TimeToLive};
 use crate::partition::BucketWidth;
 use crate::write::Durability;
 
@@ -37,10 +37,14 @@ pub struct NewTable {
     pub columns: Vec<NewColumn>,
     /// Names of the primary key's columns; empty for an append table.
     pub primary_key: Vec<String>,
+    /// The order of each of them; all ascend when it is empty.
+    pub key_order: Vec<ColumnOrder>,
     /// Time column and bucket width.
     pub partition: Option<(String, BucketWidth)>,
     /// Names of the clustering columns; empty means the primary key.
     pub cluster_by: Vec<String>,
+    /// The order of each of them; all ascend, NULLs first, when it is empty.
+    pub cluster_order: Vec<ColumnOrder>,
     /// Encoding of the segments.
     pub encoding: Encoding,
     /// Whether a keyed table keeps whole rows beside its columns, for point reads.

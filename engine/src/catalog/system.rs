@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use sheaf_core::MemoryUse;
-use sheaf_core::catalog::{Catalog, TableDef, TableId};
+use sheaf_core::catalog::{Catalog, ColumnId, ColumnOrder, TableDef, TableId};
 use sheaf_core::partition::BucketWidth;
 
 use super::PinnedCatalog;
 use super::rows::{Column, booleans, counts, instants, numbers, table as rows, texts};
 use crate::error::Result;
+use crate::sql::sql_order;
 
 pub(super) const NAMES: [&str; 8] =
     ["tables", "segments", "memtables", "jobs", "stalls", "memory", "rejects", "settings"];
@@ -41,10 +42,15 @@ fn names<'a>(catalog: &'a Catalog, ids: impl Iterator<Item = Option<TableId>>) -
     ]
 }
 
-/// Names of columns in a list, NULL when there are none.
-fn columns_of(def: &TableDef, ids: &[sheaf_core::catalog::ColumnId]) -> Option<String> {
-    let names: Vec<&str> =
-        ids.iter().filter_map(|id| def.column(*id)).map(|c| c.name.as_str()).collect();
+/// Columns in a list, with their orders; NULL when there are none.
+fn columns_of(
+    def: &TableDef,
+    columns: impl Iterator<Item = (ColumnId, ColumnOrder)>,
+) -> Option<String> {
+    let names: Vec<String> = columns
+        .filter_map(|(id, order)| Some((def.column(id)?, order)))
+        .map(|(column, order)| format!("{}{}", column.name, sql_order(column, order)))
+        .collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -94,12 +100,16 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         ),
         (
             "primary_key",
-            texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.primary_key)))),
+            texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, d.key_columns())))),
         ),
         ("partition_by", texts(infos.iter().map(|i| def(&i.table).and_then(|d| partition_of(d))))),
         (
             "cluster_by",
-            texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.cluster_by)))),
+            texts(
+                infos
+                    .iter()
+                    .map(|i| def(&i.table).and_then(|d| columns_of(d, d.cluster_columns()))),
+            ),
         ),
         (
             "format",

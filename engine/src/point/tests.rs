@@ -50,7 +50,8 @@ impl Both {
         let at_once = match crate::sql::parse_one(sql).unwrap().point() {
             Some(point) => {
                 let store = self.short.database().store();
-                point.run(store, &Settings::default(), parameters).transpose()
+                let settings = Settings::new(Arc::clone(store.memory()));
+                point.run(store, &settings, parameters).transpose()
             }
             None => None,
         };
@@ -373,8 +374,10 @@ fn the_durability_is_the_sessions() {
             name: "t".into(),
             columns: vec![column],
             primary_key: vec!["k".into()],
+            key_order: Vec::new(),
             partition: None,
             cluster_by: Vec::new(),
+            cluster_order: Vec::new(),
             encoding: Default::default(),
             row_store: false,
             ttl: None,
@@ -382,7 +385,7 @@ fn the_durability_is_the_sessions() {
             options: BTreeMap::new(),
         };
         store.change_catalog(CatalogChange::CreateTable(table)).unwrap();
-        let settings = Settings { durability, ..Settings::default() };
+        let settings = Settings { durability, ..Settings::new(Arc::clone(store.memory())) };
         let insert = crate::sql::parse_one("INSERT INTO t VALUES (1)").unwrap().point().unwrap();
         assert_eq!(said(insert.run(&store, &settings, &[]).map(Option::unwrap)), "INSERT 0 1");
         let delete = crate::sql::parse_one("DELETE FROM t WHERE k = 1").unwrap().point().unwrap();

@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     /// When commits are acknowledged; the tables' or the database's default without it.
     pub durability: Option<Durability>,
     /// The budget of the whole database: its limit is a setting that all sessions share.
-    memory: Arc<Memory>,
+    pub memory: Arc<Memory>,
 }
 
 /// A row of `sheaf.settings`.
@@ -48,7 +48,7 @@ const FIXED: [&str; 3] =
 
 impl Settings {
     /// Those that a session of a database with this budget begins with.
-    pub(super) fn new(memory: Arc<Memory>) -> Self {
+    pub(crate) fn new(memory: Arc<Memory>) -> Self {
         Self { schema: DEFAULT_SCHEMA.to_owned(), durability: None, memory }
     }
 

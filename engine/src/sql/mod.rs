@@ -4,6 +4,7 @@ mod alter_table;
 mod binder;
 mod build;
 mod column_names;
+mod column_order;
 mod copy;
 mod copy_option;
 mod create_table;
@@ -28,6 +29,7 @@ pub(crate) use binder::{bind_constant, bind_query};
 pub(crate) use build::{
     column_of, relation, relation_named, select, string_literal, with_column_names,
 };
+pub use column_order::sql_order;
 pub(crate) use copy::Copy;
 pub(crate) use copy_option::{CopyOption, CopyOptions, OptionValue};
 pub(crate) use create_table::PARTITION_FUNCTION;

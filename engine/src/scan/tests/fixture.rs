@@ -47,8 +47,10 @@ impl Fixture {
                 column("ts", DataType::Timestamp(TimeUnit::Microsecond, None), true),
             ],
             primary_key: if keyed { vec!["k".into()] } else { vec![] },
+            key_order: vec![],
             partition: None,
             cluster_by: vec![],
+            cluster_order: vec![],
             encoding,
             options: Default::default(),
         };
