@@ -275,7 +275,7 @@ async fn updates() {
             (Short, "UPDATE t SET s = s + 1 WHERE k = 2", vec![]),
             (Short, "UPDATE t SET n = DEFAULT, made = DEFAULT, d = 2 WHERE k = 3", vec![]),
             (Short, "UPDATE t SET n = 1 WHERE k = 99", vec![]),
-            (Short, "UPDATE t SET n = NULL WHERE k = 99", vec![]),
+            (Planned, "UPDATE t SET n = NULL WHERE k = 99", vec![]),
             // Compare and set.
             (Short, "UPDATE t SET v = 'x' WHERE k = 3 AND v = 'y'", vec![]),
             (Short, "UPDATE t SET v = 'y' WHERE v = 'x' AND k = 2", vec![]),
