@@ -217,7 +217,7 @@ fn writers_are_slowed_and_rows_flushed_while_memory_is_short() {
     assert!(store.stalls().iter().any(|stall| stall.reason == "the memory limit is reached"));
     let flushed = || store.jobs().iter().any(|job| job.kind == "flush");
     while !flushed() {
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::yield_now();
     }
     store.memory().set(MemoryUse::Queries, 0);
     assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 3_000);

@@ -196,8 +196,10 @@ fn value(data_type: &DataType, number: u64) -> Value<'static> {
     match data_type {
         DataType::Boolean => Value::Bool(number % 2 == 1),
         DataType::Int8 | DataType::Int16 | DataType::Int32 => Value::from(small * 5),
-        DataType::Int64 | DataType::Timestamp(..) | DataType::Date32 if number % 11 == 0 => {
-            Value::from(if number % 2 == 0 { i32::MIN } else { i32::MAX })
+        DataType::Int64 | DataType::Timestamp(..) | DataType::Date32
+            if number.is_multiple_of(11) =>
+        {
+            Value::from(if number.is_multiple_of(2) { i32::MIN } else { i32::MAX })
         }
         DataType::Float32 | DataType::Float64 => Value::from(match small {
             -20 => f64::NAN,

@@ -59,7 +59,7 @@ pub(crate) struct PointStatement(Form);
 #[derive(Debug)]
 enum Form {
     Select(select::Select),
-    Insert(insert::Insert),
+    Insert(Box<insert::Insert>),
     Update(update::Update),
     Delete(delete::Delete),
 }
@@ -69,7 +69,7 @@ impl PointStatement {
     pub(crate) fn recognise(statement: &Statement) -> Option<Self> {
         Some(Self(match statement {
             Statement::Query(query) => Form::Select(select::Select::recognise(query)?),
-            Statement::Insert(insert) => Form::Insert(insert::Insert::recognise(insert)?),
+            Statement::Insert(insert) => Form::Insert(Box::new(insert::Insert::recognise(insert)?)),
             Statement::Update(update) => Form::Update(update::Update::recognise(update)?),
             Statement::Delete(delete) => Form::Delete(delete::Delete::recognise(delete)?),
             _ => return None,

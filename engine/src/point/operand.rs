@@ -104,7 +104,7 @@ pub(super) fn exact<'a>(data_type: &DataType, value: &'a ScalarValue) -> Option<
         (ScalarValue::Boolean(Some(value)), DataType::Boolean) => Some(Value::Bool(*value)),
         // A NaN and a zero may have signs, about which not everybody agrees.
         (ScalarValue::Float64(Some(value)), DataType::Float64)
-            if !value.is_nan() && !(*value == 0.0 && value.is_sign_negative()) =>
+            if !value.is_nan() && value.to_bits() != (-0.0_f64).to_bits() =>
         {
             Some(Value::Float(*value))
         }
