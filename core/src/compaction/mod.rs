@@ -21,6 +21,7 @@ mod runs;
 
 pub(crate) use merge::merge;
 pub(crate) use pick::{Policy, debt_rows, pick};
+pub(crate) use runs::unmerged;
 
 /// Level of segments as they are flushed.
 pub(crate) const FLUSHED: u32 = 0;

@@ -65,6 +65,14 @@ impl Vfs for LocalVfs {
         Ok(Box::new(LocalFile(file)))
     }
 
+    fn reopen(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
+        Ok(Box::new(LocalFile(OpenOptions::new().write(true).open(self.path(path))?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
     fn open(&self, path: &str) -> io::Result<Arc<dyn ReadAt>> {
         let file = File::open(self.path(path))?;
         let len = file.metadata()?.len();

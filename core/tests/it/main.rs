@@ -8,6 +8,8 @@ mod compaction;
 mod durability;
 mod golden;
 mod locking;
+mod log;
+mod merges;
 mod model;
 mod queue;
 mod support;
