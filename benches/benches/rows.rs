@@ -227,7 +227,8 @@ fn recovery(path: &Path, report: &mut Report) -> Result<(), Failure> {
 
 /// Writes rows into the log alone, then dies as SIGKILL would have it.
 fn fill_log(path: &Path) -> Result<(), Failure> {
-    let options = OpenOptions::new().memtable_bytes(64 << 30).background(false);
+    let options =
+        OpenOptions::new().memory_limit(1 << 50).memtable_bytes(64 << 30).background(false);
     let database = Database::open_with(path, options)?;
     database.session().execute_blocking("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)")?;
     let def = table_named(database.store(), "t")?;

@@ -43,6 +43,9 @@ pub struct ShellArgs {
     /// Open for reading only, beside a writer
     #[arg(long)]
     pub read_only: bool,
+    /// Memory that the database may use, as 512MB or 4GB; SET memory_limit changes it
+    #[arg(long, value_name = "BYTES")]
+    pub memory_limit: Option<String>,
 }
 
 /// Everything that is not the shell.

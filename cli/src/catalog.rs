@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use sheafdb::Database;
-use sheafdb::core::catalog::{Catalog, ColumnId, SchemaId, TableDef, ViewDef};
+use sheafdb::core::catalog::{Catalog, ColumnId, ColumnOrder, SchemaId, TableDef, ViewDef};
 use sheafdb::core::partition::BucketWidth;
-use sheafdb::sql_name;
+use sheafdb::{sql_name, sql_order};
 
 use crate::message::Failure;
 
@@ -70,30 +70,36 @@ fn table_definition(catalog: &Catalog, table: &TableDef) -> String {
             )
         })
         .collect();
-    let names = |ids: &[ColumnId]| {
-        let names: Vec<String> =
-            ids.iter().filter_map(|id| table.column(*id)).map(|c| quoted(&c.name)).collect();
-        names.join(", ")
-    };
     if table.is_keyed() {
-        parts.push(format!("PRIMARY KEY ({})", names(&table.primary_key)));
+        parts.push(format!("PRIMARY KEY ({})", sorted(table, table.key_columns())));
     }
     let mut sql = format!(
         "CREATE TABLE {} (\n    {}\n)",
         qualified(catalog, table.schema, &table.name),
         parts.join(",\n    ")
     );
-    if let Some(partition) = &table.partition {
+    if let Some(partition) = &table.partition
+        && let Some(column) = table.column(partition.column)
+    {
         sql.push_str(&format!(
             "\nPARTITION BY time_bucket('{}', {})",
             width(partition.width),
-            names(&[partition.column])
+            quoted(&column.name)
         ));
     }
     if !table.cluster_by.is_empty() {
-        sql.push_str(&format!("\nCLUSTER BY ({})", names(&table.cluster_by)));
+        sql.push_str(&format!("\nCLUSTER BY ({})", sorted(table, table.cluster_columns())));
     }
     sql + ";"
+}
+
+/// Columns in a list, with their orders.
+fn sorted(table: &TableDef, columns: impl Iterator<Item = (ColumnId, ColumnOrder)>) -> String {
+    let columns: Vec<String> = columns
+        .filter_map(|(id, order)| Some((table.column(id)?, order)))
+        .map(|(column, order)| quoted(&column.name) + sql_order(column, order))
+        .collect();
+    columns.join(", ")
 }
 
 fn view_definition(catalog: &Catalog, view: &ViewDef) -> String {

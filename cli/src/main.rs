@@ -86,8 +86,13 @@ fn open(args: &ShellArgs) -> Result<Console, Failure> {
         }
         None => Database::in_memory()?,
     };
+    let session = database.session();
+    if let Some(limit) = &args.memory_limit {
+        let limit = limit.replace('\'', "''");
+        session.execute_blocking(&format!("SET memory_limit = '{limit}'"))?;
+    }
     let runner = Runner {
-        session: database.session(),
+        session,
         interrupt: Interrupt::install()
             .map_err(|e| Failure::Other(format!("cannot watch for Ctrl-C: {e}")))?,
         format: args.format,

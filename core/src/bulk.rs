@@ -19,6 +19,7 @@ use crate::catalog::{NewTable, TableDef};
 use crate::commit::{BulkCommit, Command, check_rows};
 use crate::compaction::SETTLED;
 use crate::lookup;
+use crate::memory::MemoryUse;
 use crate::partition::{Bucket, split};
 use crate::row::{batch_bytes, key_hash};
 use crate::segment::{
@@ -31,8 +32,10 @@ use crate::write::Commit;
 use crate::{Error, Result};
 
 /// Bytes of rows that wait for their segment, over all buckets, before the largest
-/// bucket is written out.
+/// bucket is written out; also when they take more than one over [`SHARE_OF_MEMORY`] of the
+/// memory limit.
 const BUFFER_BYTES: usize = 512 << 20;
+const SHARE_OF_MEMORY: usize = 8;
 /// Batches that may wait to stream into their segment.
 const STREAM_BATCHES: usize = 16;
 /// Rows and bytes that are encoded at a time: enough for one block of the narrower
@@ -47,6 +50,10 @@ pub struct BulkLoad {
     create: Option<NewTable>,
     buffers: BTreeMap<Bucket, Buffer>,
     buffered_bytes: usize,
+    /// Bytes of the rows that a thread is writing.
+    writing_bytes: usize,
+    /// What the load has taken of the memory budget.
+    counted_bytes: usize,
     /// The segment that rows stream into.
     stream: Option<Stream>,
     written: Vec<SegmentMeta>,
@@ -85,6 +92,8 @@ impl BulkLoad {
             create,
             buffers: BTreeMap::new(),
             buffered_bytes: 0,
+            writing_bytes: 0,
+            counted_bytes: 0,
             stream: None,
             written: Vec::new(),
             failed: false,
@@ -103,12 +112,26 @@ impl BulkLoad {
     pub fn push(&mut self, rows: RecordBatch) -> Result<()> {
         let taken = self.take(rows);
         self.failed |= taken.is_err();
+        self.count();
         taken
+    }
+
+    /// Takes what it holds now from the memory budget.
+    fn count(&mut self) {
+        let stream = if self.stream.is_some() { 2 * STRETCH_BYTES } else { 0 };
+        // What is being written is there in its order, and encoded, too.
+        let bytes = self.buffered_bytes + 2 * self.writing_bytes + stream;
+        let memory = self.writer.memory();
+        match bytes.checked_sub(self.counted_bytes) {
+            Some(more) => memory.grow(MemoryUse::Jobs, more),
+            None => memory.shrink(MemoryUse::Jobs, self.counted_bytes - bytes),
+        }
+        self.counted_bytes = bytes;
     }
 
     fn take(&mut self, rows: RecordBatch) -> Result<()> {
         check_rows(&self.def, &rows)?;
-        if self.def.partition.is_none() && self.def.sort_columns().is_empty() {
+        if self.def.partition.is_none() && !self.def.is_clustered() {
             return self.stream(rows);
         }
         for (bucket, rows) in split(&self.def, rows)? {
@@ -122,7 +145,8 @@ impl BulkLoad {
                 self.write_out(bucket)?;
             }
         }
-        while self.buffered_bytes > BUFFER_BYTES {
+        let memory = self.writer.memory().limit();
+        while self.buffered_bytes > BUFFER_BYTES.min(memory / SHARE_OF_MEMORY) {
             let largest = self.buffers.iter().max_by_key(|(_, b)| b.bytes).map(|(b, _)| *b);
             let Some(bucket) = largest else { break };
             self.write_out(bucket)?;
@@ -212,6 +236,7 @@ impl BulkLoad {
         let Some(buffer) = self.buffers.remove(&bucket) else { return Ok(()) };
         self.buffered_bytes -= buffer.bytes;
         self.wait()?;
+        self.writing_bytes = buffer.bytes;
         let (writer, def) = (Arc::clone(&self.writer), Arc::clone(&self.def));
         self.writing = Some(spawn(move || write_bucket(&writer, &def, bucket, buffer))?);
         Ok(())
@@ -220,6 +245,7 @@ impl BulkLoad {
     /// Waits for the segments that are being written.
     fn wait(&mut self) -> Result<()> {
         let Some(writing) = self.writing.take() else { return Ok(()) };
+        self.writing_bytes = 0;
         let (written, result) = writing.join().unwrap_or_else(|panic| resume_unwind(panic));
         self.written.extend(written);
         result
@@ -325,6 +351,7 @@ fn write_bucket(writer: &Writer, def: &TableDef, bucket: Bucket, buffer: Buffer)
 
 impl Drop for BulkLoad {
     fn drop(&mut self) {
+        self.writer.memory().shrink(MemoryUse::Jobs, self.counted_bytes);
         // Files that are being written must be known before they can be removed.
         let stream = self.stream.take().map(|Stream { thread, .. }| thread);
         for thread in self.writing.take().into_iter().chain(stream) {

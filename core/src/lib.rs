@@ -21,12 +21,16 @@ pub mod error;
 mod expiry;
 mod flush;
 pub mod inspect;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod jobs;
 mod keyed_read;
 mod lock;
 mod log;
 mod lookup;
 mod manifest;
+pub mod memory;
 mod memtable;
 pub mod partition;
 mod pressure;
@@ -46,6 +50,7 @@ mod writer;
 pub use bulk::BulkLoad;
 pub use error::{Error, Result};
 pub use keyed_read::RowRange;
+pub use memory::{Memory, MemoryUse};
 pub use row::{Row, RowBuilder, RowUpdate, Value};
 pub use segment::{ROWID_COLUMN, SEQ_COLUMN};
 pub use snapshot::{Columns, Part, PartScan, Snapshot, TableSnapshot};

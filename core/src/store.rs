@@ -8,8 +8,9 @@ use crate::bulk::BulkLoad;
 use crate::catalog::{CatalogChange, NewTable, TableId};
 use crate::clock::{Clock, Rng, SplitMix, SystemClock};
 use crate::commit::Command;
-use crate::compaction::Policy;
+use crate::compaction::{self, Policy};
 use crate::inspect::{JobInfo, MemtableInfo, SegmentInfo, StallInfo, TableInfo, VerifyReport};
+use crate::memory::{self, Memory};
 use crate::reader::Follower;
 use crate::snapshot::Snapshot;
 use crate::state::{Shared, State};
@@ -40,7 +41,11 @@ pub struct Options {
     pub durability: Durability,
     /// How often [`Durability::Interval`] reaches stable storage.
     pub sync_interval: Duration,
-    /// Bytes of memtables, immutable ones included, that trigger a flush.
+    /// Bytes that the database may use, mapped files apart: memtables, caches, jobs and
+    /// queries together.
+    pub memory_limit: usize,
+    /// Bytes of memtables, immutable ones included, that trigger a flush; a sixteenth of
+    /// the memory limit does, too.
     pub memtable_bytes: usize,
     /// Bytes of the log from which on the tables are flushed that it is kept for. At twice
     /// as many writers are slowed, at four times as many they wait.
@@ -62,6 +67,7 @@ impl Default for Options {
             read_only: false,
             durability: Durability::Sync,
             sync_interval: Duration::from_millis(200),
+            memory_limit: memory::default_limit(),
             memtable_bytes: 128 << 20,
             log_bytes: 1 << 30,
             log_compression: Compression::default(),
@@ -102,6 +108,7 @@ struct Inner {
     shared: Arc<Shared>,
     vfs: Arc<dyn Vfs>,
     clock: Arc<dyn Clock>,
+    memory: Arc<Memory>,
     segment_rows: usize,
     role: Role,
 }
@@ -130,15 +137,17 @@ impl Store {
     pub fn open_in(environment: Environment, options: Options) -> Result<Self> {
         let vfs = Arc::clone(&environment.vfs);
         let clock = Arc::clone(&environment.clock);
+        let memory = Arc::new(Memory::new(options.memory_limit));
         let segment_rows = options.segment_rows.clamp(1, u32::MAX as usize / 2);
         let (shared, role) = if options.read_only {
             let follower = Follower::open(&environment)?;
             (Arc::clone(follower.shared()), Role::Reader(follower))
         } else {
-            let writer = Writer::open(environment, Options { segment_rows, ..options })?;
+            let options = Options { segment_rows, ..options };
+            let writer = Writer::open(environment, options, Arc::clone(&memory))?;
             (Arc::clone(writer.shared()), Role::Writer(writer))
         };
-        Ok(Self { inner: Arc::new(Inner { shared, vfs, clock, segment_rows, role }) })
+        Ok(Self { inner: Arc::new(Inner { shared, vfs, clock, memory, segment_rows, role }) })
     }
 
     /// The newest state that is committed. A read-only store looks for what the
@@ -237,6 +246,11 @@ impl Store {
         verify::verify(self.inner.vfs.as_ref(), &self.snapshot()?)
     }
 
+    /// The bytes that the database may use, and does.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.inner.memory
+    }
+
     /// Whether it was opened for reading only.
     pub fn is_read_only(&self) -> bool {
         matches!(self.inner.role, Role::Reader(_))
@@ -250,6 +264,7 @@ impl Store {
             horizon: self.inner.shared.horizon(),
             now_us: self.inner.clock.now_us(),
             thorough: false,
+            memory: compaction::merge_memory(&self.inner.memory),
         };
         inspect::tables(&state, pin.seq, &policy)
     }

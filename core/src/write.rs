@@ -1,11 +1,15 @@
 //! What a writer hands to the store: rows to insert, replace and delete.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt64Array};
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::TableDef;
 use crate::row::{RowBuilder, RowUpdate};
+use crate::{Error, Result};
 
 /// What to do when an inserted row's key is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +24,8 @@ pub enum OnConflict {
 }
 
 /// When a commit is acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// After the log is on stable storage.
     #[default]
@@ -29,6 +34,40 @@ pub enum Durability {
     Interval,
     /// At once; the operating system decides when.
     None,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sync => "sync",
+            Self::Interval => "interval",
+            Self::None => "none",
+        })
+    }
+}
+
+impl FromStr for Durability {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Sync, Self::Interval, Self::None]
+            .into_iter()
+            .find(|durability| text.eq_ignore_ascii_case(&durability.to_string()))
+            .ok_or_else(|| {
+                Error::Invalid(format!("durability is sync, interval or none, not '{text}'"))
+            })
+    }
+}
+
+impl Durability {
+    /// The one of the two that promises more.
+    pub(crate) fn stronger(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Sync, _) | (_, Self::Sync) => Self::Sync,
+            (Self::Interval, _) | (_, Self::Interval) => Self::Interval,
+            (Self::None, Self::None) => Self::None,
+        }
+    }
 }
 
 /// One change of one table.
@@ -98,7 +137,8 @@ pub struct WriteBatch {
     /// With a sequence number: fail with [`crate::Error::Conflict`] when a key or
     /// row touched here was changed by a commit after it.
     pub read_at: Option<u64>,
-    /// When to acknowledge; the store's default without it.
+    /// When to acknowledge. Without it, as the most careful of the written tables wants it:
+    /// as its definition says, or the store's default.
     pub durability: Option<Durability>,
 }
 

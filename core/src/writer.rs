@@ -1,5 +1,6 @@
 //! The writing side of a store: opening, the background threads, and work on files.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::jobs::{Jobs, Work};
 use crate::lock::WriterLock;
 use crate::log::{LogWriter, SpareFiles};
 use crate::manifest::{self, ManifestLog};
+use crate::memory::Memory;
 use crate::memtable::Memtable;
 use crate::pressure::{Limits, Pressure, SLOW_SEGMENTS};
 use crate::recovery::{self, Recovered};
@@ -52,6 +54,7 @@ pub(crate) struct Writer {
     context: WriteContext,
     options: Options,
     pressure: Arc<Pressure>,
+    memory: Arc<Memory>,
     jobs: Jobs,
     commits: Arc<CommitQueue>,
     closed: AtomicBool,
@@ -64,8 +67,9 @@ pub(crate) struct Writer {
     flushed: Condvar,
     /// False when the store closes; goes with `flushed`.
     open: Mutex<bool>,
-    /// When tables with a time to live are to be looked at again.
-    look_at: Mutex<HashMap<TableId, i64>>,
+    /// When tables with a time to live are to be looked at again, and the versions that
+    /// they had: another one may have another time to live.
+    look_at: Mutex<HashMap<TableId, (u32, i64)>>,
     /// When what background merges have read is within their budget.
     paid_until_us: AtomicI64,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -79,7 +83,11 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     /// Opens or makes the database for writing: lock, manifest, log, threads.
-    pub(crate) fn open(environment: Environment, options: Options) -> Result<Arc<Self>> {
+    pub(crate) fn open(
+        environment: Environment,
+        options: Options,
+        memory: Arc<Memory>,
+    ) -> Result<Arc<Self>> {
         let Environment { vfs, clock, rng } = environment;
         if !manifest_exists(vfs.as_ref())? {
             check_new_folder(vfs.as_ref(), &options)?;
@@ -124,7 +132,7 @@ impl Writer {
         let shared = Arc::new(Shared::new(state, last_seq));
         let Options { memtable_bytes, log_bytes, .. } = options;
         let limits = Limits { memtable_bytes, log_bytes };
-        let pressure = Arc::new(Pressure::new(limits, Arc::clone(&clock)));
+        let pressure = Arc::new(Pressure::new(limits, Arc::clone(&memory), Arc::clone(&clock)));
         let committer = Committer::new(Seed {
             shared: Arc::clone(&shared),
             context: context.clone(),
@@ -134,6 +142,7 @@ impl Writer {
             last_seq,
             lock,
             pressure: Arc::clone(&pressure),
+            memory: Arc::clone(&memory),
             sync_interval: options.sync_interval,
             log_file_bytes,
         });
@@ -145,6 +154,7 @@ impl Writer {
             context,
             options,
             pressure,
+            memory,
             jobs: Jobs::new(clock),
             commits,
             closed: AtomicBool::new(false),
@@ -215,6 +225,10 @@ impl Writer {
 
     pub(crate) fn segment_rows(&self) -> usize {
         self.options.segment_rows
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     pub(crate) fn jobs(&self) -> Vec<JobInfo> {
@@ -306,6 +320,9 @@ impl Writer {
         let (horizon, state) = self.shared.pin_horizon();
         let Some(current) = state.tables.get(&table) else { return Ok(Work::default()) };
         let (def, rows) = (&current.def, self.options.segment_rows);
+        // The rows as columns, in their order, and encoded. It never waits: there is less
+        // to hold when it is done.
+        let _memory = self.memory.take(memtable.bytes() * 2);
         let mut flushed = Flushed::default();
         let written =
             write_memtable(&self.context, def, &memtable, horizon.seq, rows, &mut flushed);
@@ -389,8 +406,21 @@ impl Writer {
             horizon: horizon.seq,
             now_us: self.context.clock.now_us(),
             thorough,
+            memory: compaction::merge_memory(&self.memory),
         };
         let Some(pick) = compaction::pick(current, &policy)? else { return Ok(false) };
+        let needed = pick.memory().min(policy.memory);
+        let looked = Cell::new(false);
+        let goes_on = || {
+            if looked.replace(true) {
+                // Those who wait for merges may have the memory.
+                self.pressure.merges_stuck();
+            }
+            *self.open.lock()
+        };
+        let Some(_memory) = self.memory.wait(needed, goes_on) else {
+            return Err(closing());
+        };
         let mut done = false;
         self.jobs.run("compact", Some(table), || {
             let mut work = Work {
@@ -449,7 +479,8 @@ impl Writer {
         look_at.retain(|table, _| state.tables.contains_key(table));
         for (id, table) in &state.tables {
             let Some(ttl) = &table.def.ttl else { continue };
-            if look_at.get(id).is_some_and(|at| now_us < *at) {
+            let version = table.def.version;
+            if look_at.get(id).is_some_and(|(of, at)| *of == version && now_us < *at) {
                 continue;
             }
             // Merges have their turn before more is deleted.
@@ -460,7 +491,7 @@ impl Writer {
                 false
             });
             let pause_us = if more { 0 } else { expiry::look_every_us(ttl) };
-            look_at.insert(*id, now_us + pause_us);
+            look_at.insert(*id, (version, now_us + pause_us));
         }
     }
 
@@ -548,7 +579,7 @@ impl Writer {
         if *open && due - now > PACE_US && !self.pressure.wants_merges() {
             self.flushed.wait_for(&mut open, Duration::from_micros((due - now) as u64).min(IDLE));
         }
-        if *open { Ok(()) } else { Err(Error::Stopped("the database is closing".into())) }
+        if *open { Ok(()) } else { Err(closing()) }
     }
 
     /// Makes the log durable and stops the threads. Calling it again does nothing.
@@ -569,6 +600,10 @@ impl Writer {
         }
         result
     }
+}
+
+fn closing() -> Error {
+    Error::Stopped("the database is closing".into())
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
@@ -595,7 +630,7 @@ fn manifest_exists(vfs: &dyn Vfs) -> Result<bool> {
 /// was cut short left.
 fn check_new_folder(vfs: &dyn Vfs, options: &Options) -> Result<()> {
     let names = vfs.list("").map_err(|source| Error::Io { path: ".".into(), source })?;
-    let ours = ["LOCK", "manifest", "wal", "t", "readers"];
+    let ours = ["LOCK", "manifest", "wal", "t", "readers", "tmp"];
     if let Some(other) = names.iter().find(|n| !ours.contains(&n.as_str())) {
         return Err(Error::Incompatible(format!(
             "the folder is not a Sheaf database: it has no manifest, and holds '{other}'; \

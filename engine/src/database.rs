@@ -10,6 +10,7 @@ use sheaf_core::{Compression, Durability, Store};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::point::PointCache;
 use crate::session::{self, Session};
 
 /// Deep expressions recurse in the parser, the planner and the optimizer.
@@ -57,6 +58,14 @@ impl OpenOptions {
         self
     }
 
+    /// Bytes that the database may use, mapped files apart: rows in memory, caches, jobs and
+    /// queries together. Past it writers are slowed, caches shrink and queries spill. The
+    /// default is four fifths of what the machine, or the process's control group, has.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.store.memory_limit = bytes;
+        self
+    }
+
     /// Bytes of rows in memory that trigger a flush.
     pub fn memtable_bytes(mut self, bytes: usize) -> Self {
         self.store.memtable_bytes = bytes;
@@ -101,6 +110,8 @@ pub struct Database {
     store: Store,
     /// What every session starts with: functions, defaults, the memory pool.
     template: Arc<SessionState>,
+    /// Statements about single rows that sessions ran lately.
+    points: Arc<PointCache>,
 }
 
 impl Database {
@@ -111,16 +122,25 @@ impl Database {
 
     /// Opens the database in a folder.
     pub fn open_with(path: impl AsRef<Path>, options: impl Into<OpenOptions>) -> Result<Self> {
-        Self::with_store(Store::open(path.as_ref(), options.into().store)?)
+        let options = options.into().store;
+        let folder = (!options.read_only).then_some(path.as_ref());
+        Self::with_store(Store::open(path.as_ref(), options.clone())?, folder)
     }
 
     /// A database that lives in memory.
     pub fn in_memory() -> Result<Self> {
-        Self::with_store(Store::in_memory(sheaf_core::Options::default())?)
+        Self::in_memory_with(OpenOptions::new())
     }
 
-    fn with_store(store: Store) -> Result<Self> {
-        Ok(Self { store, template: Arc::new(session::initial_state()?) })
+    /// A database that lives in memory.
+    pub fn in_memory_with(options: impl Into<OpenOptions>) -> Result<Self> {
+        Self::with_store(Store::in_memory(options.into().store)?, None)
+    }
+
+    fn with_store(store: Store, folder: Option<&Path>) -> Result<Self> {
+        let runtime = session::runtime_env(store.memory(), folder)?;
+        let template = Arc::new(session::initial_state(runtime)?);
+        Ok(Self { store, template, points: Arc::default() })
     }
 
     /// A new session: its settings and prepared statements are its own.
@@ -141,6 +161,10 @@ impl Database {
     /// What every session starts with.
     pub(crate) fn template(&self) -> &Arc<SessionState> {
         &self.template
+    }
+
+    pub(crate) fn points(&self) -> &PointCache {
+        &self.points
     }
 }
 
@@ -177,6 +201,15 @@ pub(crate) async fn on_query_threads<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let task = AbortOnDrop(runtime()?.spawn(work));
+    task.outcome().await
+}
+
+/// Runs `work`, which may wait for disks, on a thread that nothing else is to run on.
+/// Dropping the returned future stops it only before it begins.
+pub(crate) async fn on_waiting_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let task = AbortOnDrop(runtime()?.spawn_blocking(work));
     task.outcome().await
 }
 

@@ -22,7 +22,7 @@
 //!   ddl    statements -> changes of the catalog
 //!   dml    statements -> queries -> rows -> one commit
 //!   query  statements -> DataFusion plan over `catalog`, pinned to the snapshot
-//!   point  statements about one row by its key -> the row, without a plan
+//!   point  statements about single rows by their keys, without a plan
 //!      |
 //!   scan, functions            tables and functions for DataFusion
 //!      |
@@ -48,6 +48,7 @@ pub use session::{CommandTag, Output, Prepared, RowStream, Session};
 
 /// The name that SQL gives an Arrow type.
 pub use sheaf_formats::sql_name;
+pub use sql::sql_order;
 
 /// The store below the database: snapshots, point reads, write batches.
 pub use sheaf_core as core;

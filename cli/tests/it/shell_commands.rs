@@ -2,8 +2,8 @@
 
 use crate::command::sheaf;
 
-const TABLE: &str = "CREATE TABLE readings (id BIGINT, at TIMESTAMPTZ NOT NULL, \"Value\" DOUBLE, PRIMARY KEY (id, at))
-PARTITION BY time_bucket('7 days', at);
+const TABLE: &str = "CREATE TABLE readings (id BIGINT, at TIMESTAMPTZ NOT NULL, \"Value\" DOUBLE, PRIMARY KEY (id, at DESC))
+PARTITION BY time_bucket('7 days', at) CLUSTER BY (\"Value\" DESC NULLS LAST, id DESC);
 CREATE VIEW latest AS SELECT max(at) AS at FROM readings;
 ";
 
@@ -14,6 +14,8 @@ fn schema_prints_statements_that_make_the_same_tables() {
     let again = sheaf(&["-c", &format!("{}\n.schema\n", first.out), "--format", "csv"]);
     assert_eq!(again.out, first.out, "{}", again.err);
     assert!(first.out.contains("\"Value\" DOUBLE"), "{}", first.out);
+    assert!(first.out.contains("PRIMARY KEY (id, at DESC)"), "{}", first.out);
+    assert!(first.out.contains("CLUSTER BY (\"Value\" DESC NULLS LAST, id DESC)"), "{}", first.out);
     assert!(first.out.contains("PARTITION BY time_bucket('7 days', at)"), "{}", first.out);
 }
 

@@ -7,8 +7,8 @@ use arrow::datatypes::{DataType, TimeUnit};
 
 use super::arrow_codec::OneValue;
 use super::{
-    Catalog, CatalogChange, ColumnDef, ColumnId, NewColumn, NewTable, PartitionSpecId, SchemaDef,
-    SchemaId, TableDef, TableId, TimeToLive, ViewDef, ViewId,
+    Catalog, CatalogChange, ColumnDef, ColumnId, ColumnOrder, NewColumn, NewTable, PartitionSpecId,
+    SchemaDef, SchemaId, TableDef, TableId, TimeToLive, ViewDef, ViewId,
 };
 use crate::partition::PartitionSpec;
 use crate::row;
@@ -108,6 +108,23 @@ impl Catalog {
                 })?;
                 delta.defined = Some(*table);
             }
+            CatalogChange::SetTimeToLive { table, ttl } => {
+                next.redefine(*table, |def| {
+                    if let Some(ttl) = ttl {
+                        check_time(live_column(def, ttl.column)?, "time to live")?;
+                    }
+                    def.ttl.clone_from(ttl);
+                    Ok(())
+                })?;
+                delta.defined = Some(*table);
+            }
+            CatalogChange::SetDurability { table, durability } => {
+                next.redefine(*table, |def| {
+                    def.durability = *durability;
+                    Ok(())
+                })?;
+                delta.defined = Some(*table);
+            }
             CatalogChange::Truncate(id) => {
                 next.get(*id)?;
                 delta.truncated = Some(*id);
@@ -164,6 +181,8 @@ impl Catalog {
         };
         let primary_key = ids_of(&table.primary_key, find)?;
         let cluster_by = ids_of(&table.cluster_by, find)?;
+        let key_order = orders_of(without_nulls(&table.key_order), &primary_key)?;
+        let cluster_order = orders_of(table.cluster_order.clone(), &cluster_by)?;
         for id in primary_key.iter().chain(&cluster_by) {
             let column = &columns[id.0 as usize - 1];
             row::check_type(&column.name, &column.data_type)?;
@@ -197,11 +216,14 @@ impl Catalog {
             version: 1,
             columns,
             primary_key,
+            key_order,
             partition,
             cluster_by,
+            cluster_order,
             encoding: table.encoding,
             row_store: table.row_store,
             ttl,
+            durability: table.durability,
             options: table.options.clone(),
             derived: Default::default(),
         };
@@ -260,6 +282,27 @@ fn ids_of<'a>(
         ids.push(id);
     }
     Ok(ids)
+}
+
+/// Columns of a key have no NULLs, wherever they would be.
+fn without_nulls(orders: &[ColumnOrder]) -> Vec<ColumnOrder> {
+    let directions = orders.iter().map(|order| order.descending);
+    directions.map(|descending| ColumnOrder { descending, ..ColumnOrder::default() }).collect()
+}
+
+/// What a definition says of the order of `columns`: nothing where it is the usual one.
+fn orders_of(orders: Vec<ColumnOrder>, columns: &[ColumnId]) -> Result<Vec<ColumnOrder>> {
+    if orders.iter().all(|order| *order == ColumnOrder::default()) {
+        return Ok(Vec::new());
+    }
+    if orders.len() != columns.len() {
+        return Err(Error::Invalid(format!(
+            "{} columns have {} orders",
+            columns.len(),
+            orders.len()
+        )));
+    }
+    Ok(orders)
 }
 
 fn add_column(def: &mut TableDef, column: &NewColumn) -> Result<()> {

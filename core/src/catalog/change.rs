@@ -7,7 +7,9 @@ use arrow::datatypes::DataType;
 use sheaf_formats::segment::Encoding;
 
 use super::ids::{ColumnId, SchemaId, TableId, ViewId};
+use super::table::{ColumnOrder, TimeToLive};
 use crate::partition::BucketWidth;
+use crate::write::Durability;
 
 /// A column to be created.
 #[derive(Clone, Debug)]
@@ -35,16 +37,22 @@ pub struct NewTable {
     pub columns: Vec<NewColumn>,
     /// Names of the primary key's columns; empty for an append table.
     pub primary_key: Vec<String>,
+    /// The order of each of them; all ascend when it is empty.
+    pub key_order: Vec<ColumnOrder>,
     /// Time column and bucket width.
     pub partition: Option<(String, BucketWidth)>,
     /// Names of the clustering columns; empty means the primary key.
     pub cluster_by: Vec<String>,
+    /// The order of each of them; all ascend, NULLs first, when it is empty.
+    pub cluster_order: Vec<ColumnOrder>,
     /// Encoding of the segments.
     pub encoding: Encoding,
     /// Whether a keyed table keeps whole rows beside its columns, for point reads.
     pub row_store: bool,
     /// Column with a time, and how long after it rows expire; without, at that time.
     pub ttl: Option<(String, Option<BucketWidth>)>,
+    /// When commits to it are acknowledged; the store's default without.
+    pub durability: Option<Durability>,
     /// Options for the engine.
     pub options: BTreeMap<String, String>,
 }
@@ -107,6 +115,20 @@ pub enum CatalogChange {
         column: ColumnId,
         /// SQL text, or `None` to clear it.
         default_sql: Option<String>,
+    },
+    /// Sets or clears when rows expire.
+    SetTimeToLive {
+        /// The table.
+        table: TableId,
+        /// Column and time after it, or `None` when rows live for ever.
+        ttl: Option<TimeToLive>,
+    },
+    /// Sets or clears when commits to a table are acknowledged.
+    SetDurability {
+        /// The table.
+        table: TableId,
+        /// `None` is the store's default.
+        durability: Option<Durability>,
     },
     /// Removes every row.
     Truncate(TableId),

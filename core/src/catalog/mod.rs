@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use change::{CatalogChange, NewColumn, NewTable};
 pub use ids::{ColumnId, PartitionSpecId, SchemaId, TableId, ViewId};
-pub use table::{ColumnDef, TableDef, TimeToLive};
+pub use table::{ColumnDef, ColumnOrder, TableDef, TimeToLive};
 
 /// The schema that exists from the start and that unqualified names mean.
 pub const DEFAULT_SCHEMA: &str = "public";

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::row::SortField;
 use serde::{Deserialize, Serialize};
 use sheaf_formats::segment::Encoding;
 
@@ -12,6 +14,7 @@ use super::ids::{ColumnId, SchemaId, TableId};
 use crate::Result;
 use crate::partition::{BucketWidth, PartitionSpec};
 use crate::row::{KeyCodec, RowCodec, RowLayout, Value, one_value};
+use crate::write::Durability;
 
 /// A column. Dropped columns stay, because older files and log records hold them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +52,31 @@ pub struct TimeToLive {
     pub after: Option<BucketWidth>,
 }
 
+/// How the values of a column are ordered in a key or inside segments.
+///
+/// The default is what tables of earlier versions have: ascending, NULLs first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnOrder {
+    /// From the greatest value to the least.
+    pub descending: bool,
+    /// NULLs before all values, whatever the direction. Columns of a key have none.
+    pub nulls_first: bool,
+}
+
+impl Default for ColumnOrder {
+    fn default() -> Self {
+        Self { descending: false, nulls_first: true }
+    }
+}
+
+impl ColumnOrder {
+    /// The order of the column's values in `arrow-row`'s encoding.
+    pub(crate) fn field(self, data_type: DataType) -> SortField {
+        let Self { descending, nulls_first } = self;
+        SortField::new_with_options(data_type, SortOptions { descending, nulls_first })
+    }
+}
+
 /// A table. The definition is immutable: a change makes a new one with the next
 /// `version`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,12 +93,18 @@ pub struct TableDef {
     pub columns: Vec<ColumnDef>,
     /// Columns of the primary key, in order; empty for an append table.
     pub primary_key: Vec<ColumnId>,
+    /// The order of each of them; all ascend when it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_order: Vec<ColumnOrder>,
     /// How rows are divided into time buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<PartitionSpec>,
     /// Sort order inside a segment; the primary key when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cluster_by: Vec<ColumnId>,
+    /// The order of each of them; all ascend, NULLs first, when it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_order: Vec<ColumnOrder>,
     /// Encoding of the segments.
     pub encoding: Encoding,
     /// Whether a keyed table keeps whole rows beside the columns of its segments, for
@@ -80,6 +114,9 @@ pub struct TableDef {
     /// When rows expire, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<TimeToLive>,
+    /// When commits to this table are acknowledged; the store's default without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<Durability>,
     /// Options given at creation that the engine interprets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
@@ -138,7 +175,9 @@ impl TableDef {
 
     /// Encodes the keys of this table.
     pub(crate) fn key_codec(&self) -> Result<Arc<KeyCodec>> {
-        once(&self.derived.key_codec, || KeyCodec::new(self.arrow_schema(), self.key_indices()))
+        once(&self.derived.key_codec, || {
+            KeyCodec::new(self.arrow_schema(), self.key_indices(), &self.key_order)
+        })
     }
 
     /// Encodes rows of [`Self::arrow_schema`].
@@ -160,7 +199,8 @@ impl TableDef {
         }
         let schema = self.arrow_schema_at(version);
         let position = |id: &ColumnId| self.columns_at(version).position(|c| c.id == *id);
-        let key = KeyCodec::new(&schema, self.primary_key.iter().filter_map(position).collect())?;
+        let indices = self.primary_key.iter().filter_map(position).collect();
+        let key = KeyCodec::new(&schema, indices, &self.key_order)?;
         Ok(Arc::new(RowLayout::new(schema, Arc::new(key))?))
     }
 
@@ -184,10 +224,49 @@ impl TableDef {
         !self.primary_key.is_empty()
     }
 
-    /// Columns that segments are sorted by.
-    pub fn sort_columns(&self) -> &[ColumnId] {
-        if self.cluster_by.is_empty() { &self.primary_key } else { &self.cluster_by }
+    /// Columns of the primary key with their orders.
+    pub fn key_columns(&self) -> impl Iterator<Item = (ColumnId, ColumnOrder)> {
+        with_orders(&self.primary_key, &self.key_order)
     }
+
+    /// Columns of the clustering with their orders.
+    pub fn cluster_columns(&self) -> impl Iterator<Item = (ColumnId, ColumnOrder)> {
+        with_orders(&self.cluster_by, &self.cluster_order)
+    }
+
+    /// Columns that segments are sorted by: the clustering, or else the primary key.
+    pub(crate) fn sort_columns(&self) -> impl Iterator<Item = (ColumnId, ColumnOrder)> {
+        let (columns, orders) = match self.cluster_by.is_empty() {
+            true => (&self.primary_key, &self.key_order),
+            false => (&self.cluster_by, &self.cluster_order),
+        };
+        with_orders(columns, orders)
+    }
+
+    /// Whether segments are sorted by key. Floats sort by their bits there, and equal ones
+    /// are one key.
+    pub(crate) fn in_key_order(&self) -> bool {
+        let mut sorted = self.sort_columns();
+        self.key_columns().all(|(id, order)| {
+            let floating = self.column(id).is_some_and(|c| c.data_type.is_floating());
+            let same =
+                |(other, by): (_, ColumnOrder)| other == id && by.descending == order.descending;
+            !floating && sorted.next().is_some_and(same)
+        })
+    }
+
+    /// Whether segments are sorted by anything.
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.is_keyed() || !self.cluster_by.is_empty()
+    }
+}
+
+fn with_orders(
+    columns: &[ColumnId],
+    orders: &[ColumnOrder],
+) -> impl Iterator<Item = (ColumnId, ColumnOrder)> {
+    let orders = orders.iter().copied().chain(std::iter::repeat(ColumnOrder::default()));
+    columns.iter().copied().zip(orders)
 }
 
 fn once<T>(cell: &OnceLock<Arc<T>>, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {

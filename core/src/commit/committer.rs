@@ -10,6 +10,7 @@ use crate::collect;
 use crate::lock::WriterLock;
 use crate::log::{LogFileInfo, LogWriter};
 use crate::manifest::{EditOp, ManifestLog};
+use crate::memory::{Memory, MemoryUse};
 use crate::memtable::Memtable;
 use crate::pressure::Pressure;
 use crate::segment::{SegmentHandle, WriteContext};
@@ -45,6 +46,7 @@ pub(crate) struct Seed {
     pub last_seq: u64,
     pub lock: WriterLock,
     pub pressure: Arc<Pressure>,
+    pub memory: Arc<Memory>,
     pub sync_interval: Duration,
     /// A log file is followed by the next when it holds this many bytes.
     pub log_file_bytes: u64,
@@ -62,6 +64,7 @@ pub(crate) struct Committer {
     garbage: Vec<Garbage>,
     lock: WriterLock,
     pressure: Arc<Pressure>,
+    memory: Arc<Memory>,
     sync_interval: Duration,
     log_file_bytes: u64,
     /// How far readers in other processes know the log to be durable.
@@ -89,6 +92,7 @@ impl Committer {
             garbage: Vec::new(),
             lock: seed.lock,
             pressure: seed.pressure,
+            memory: seed.memory,
             sync_interval: seed.sync_interval,
             log_file_bytes: seed.log_file_bytes,
             published: (0, 0),
@@ -312,6 +316,17 @@ impl Committer {
     fn note_pressure(&mut self) {
         self.unnoted_bytes = 0;
         let state = self.shared.current();
+        // Columns of memtables are caches: first to go.
+        let cached = || state.tables.values().flat_map(|t| t.memtables());
+        let cached_bytes = || cached().map(Memtable::cached_bytes).sum::<usize>();
+        self.memory.set(MemoryUse::Caches, cached_bytes());
+        let is_short = self.memory.is_short();
+        for memtable in cached() {
+            memtable.keep_columns(!is_short);
+        }
+        if is_short {
+            self.memory.set(MemoryUse::Caches, cached_bytes());
+        }
         let sizes =
             |(id, t): (&TableId, &Arc<TableState>)| (*id, t.memtable_bytes(), t.active.bytes());
         let tables: Vec<(TableId, usize, usize)> = state.tables.iter().map(sizes).collect();

@@ -146,6 +146,7 @@ pub(crate) fn prepare(
 ) -> Result<Prepared> {
     let mut bytes = 0;
     let mut ops = Vec::with_capacity(batch.writes.len());
+    let durability = durability(&batch, default);
     for write in batch.writes {
         let mut op = prepare_write(write)?;
         bytes += match &op {
@@ -163,8 +164,13 @@ pub(crate) fn prepare(
         }
         ops.push(op);
     }
-    let durability = batch.durability.unwrap_or(default);
     Ok(Prepared { ops, read_at: batch.read_at, durability, bytes })
+}
+
+/// What the batch wants, or else the most careful of its tables.
+fn durability(batch: &WriteBatch, default: Durability) -> Durability {
+    let of_tables = batch.writes.iter().map(|write| write.table().durability.unwrap_or(default));
+    batch.durability.or_else(|| of_tables.reduce(Durability::stronger)).unwrap_or(default)
 }
 
 /// Fails when the encoded rows of a batch are too many for one record.

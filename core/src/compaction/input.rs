@@ -14,8 +14,7 @@ use crate::segment::{
     ROWID_COLUMN, SEQ_COLUMN, SegmentHandle, SortOrder, Target, adapt, permutation, reorder,
 };
 
-/// Bytes that all windows of a merge are meant to hold, decoded, and one of them at most.
-const WINDOWS_BYTES: u64 = 256 << 20;
+/// Bytes that a window is meant to hold at most, decoded.
 const WINDOW_BYTES: u64 = 16 << 20;
 
 /// Rows of a window.
@@ -51,15 +50,11 @@ pub(super) struct Window {
 }
 
 impl<'a> Input<'a> {
-    /// The rows of a segment that were not ended at or before `horizon`; as many as `inputs`
-    /// are read side by side.
-    pub(super) fn new(
-        segment: &'a Arc<SegmentHandle>,
-        horizon: u64,
-        inputs: usize,
-    ) -> Result<Self> {
+    /// The rows of a segment that were not ended at or before `horizon`; a window is not
+    /// meant to hold more than `bytes`.
+    pub(super) fn new(segment: &'a Arc<SegmentHandle>, horizon: u64, bytes: u64) -> Result<Self> {
         let window_rows = match segment.is_in_order()? {
-            true => window_rows(segment, inputs),
+            true => window_rows(segment, bytes),
             // It is put in order whole.
             false => segment.meta.rows,
         };
@@ -133,11 +128,10 @@ impl Window {
     }
 }
 
-fn window_rows(segment: &SegmentHandle, inputs: usize) -> u64 {
+fn window_rows(segment: &SegmentHandle, bytes: u64) -> u64 {
     // Columns are about a quarter of what they decode to.
     let width = (segment.meta.bytes * 4 / segment.meta.rows.max(1)).max(1);
-    let bytes = WINDOW_BYTES.min(WINDOWS_BYTES / inputs.max(1) as u64);
-    (bytes / width).clamp(WINDOW_ROWS.start, WINDOW_ROWS.end)
+    (WINDOW_BYTES.min(bytes) / width).clamp(WINDOW_ROWS.start, WINDOW_ROWS.end)
 }
 
 /// The rows at `ordinals`, all of them in `range`, with their sequence numbers.

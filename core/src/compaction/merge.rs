@@ -31,9 +31,6 @@ const GATHERED_BYTES: usize = 64 << 20;
 /// Rows of one input that are worth a batch of their own.
 const LONG: usize = 1 << 11;
 
-/// A segment is cut when its rows take so many bytes in memory.
-const OUTPUT_BYTES: usize = 512 << 20;
-
 /// Writes the merged segments, and tells where their rows came from. `pace` is told how many
 /// bytes were read; it may wait, and ends the merge with an error.
 pub(crate) fn merge(
@@ -49,7 +46,8 @@ pub(crate) fn merge(
     let order = SortOrder::of(def)?;
     // The segments of a run are read one after another.
     let beside = runs(&in_order(&pick.inputs)?).len();
-    let inputs = pick.inputs.iter().map(|s| Input::new(s, policy.horizon, beside));
+    let window_bytes = (policy.memory / 6 / beside.max(1)) as u64;
+    let inputs = pick.inputs.iter().map(|s| Input::new(s, policy.horizon, window_bytes));
     let mut inputs = inputs.collect::<Result<Vec<_>>>()?;
     let moved = pick.inputs.iter().map(|s| vec![u32::MAX; s.meta.rows as usize]).collect();
     let live: u64 = inputs.iter().map(Input::live_rows).sum();
@@ -69,6 +67,7 @@ pub(crate) fn merge(
         batches: Vec::new(),
         rows: 0,
         bytes: 0,
+        bytes_max: policy.memory / 3,
         position: 0,
         moved,
         written: Vec::new(),
@@ -174,6 +173,8 @@ struct Outputs<'a> {
     /// Rows of the current segment, those gathered included.
     rows: usize,
     bytes: usize,
+    /// A segment is cut when its rows take so many bytes in memory.
+    bytes_max: usize,
     /// Rows so far.
     position: u32,
     moved: Vec<Vec<u32>>,
@@ -209,7 +210,7 @@ impl Outputs<'_> {
             }
             self.rows += len;
             at += len;
-            if self.bytes > OUTPUT_BYTES {
+            if self.bytes > self.bytes_max {
                 self.end_segment()?;
                 if let Some(written) = self.written.last_mut() {
                     written.full = true;

@@ -19,9 +19,20 @@ mod merge;
 mod pick;
 mod runs;
 
+use crate::memory::Memory;
+
 pub(crate) use merge::merge;
 pub(crate) use pick::{Policy, debt_rows, pick};
 pub(crate) use runs::unmerged;
+
+/// Bytes that a merge holds where there is memory enough.
+const MEMORY_MAX: usize = 1536 << 20;
+
+/// Bytes that one merge may hold: rows that were read, a sixth of it; rows of the next
+/// segment, a third; and the rest for these rows in one piece and encoded.
+pub(crate) fn merge_memory(memory: &Memory) -> usize {
+    (memory.limit() / 4).min(MEMORY_MAX)
+}
 
 /// Level of segments as they are flushed.
 pub(crate) const FLUSHED: u32 = 0;

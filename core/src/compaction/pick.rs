@@ -40,6 +40,8 @@ pub(crate) struct Policy {
     pub now_us: i64,
     /// Whatever makes the table more compact, not only what is worth doing unasked.
     pub thorough: bool,
+    /// Bytes that a merge may hold.
+    pub memory: usize,
 }
 
 /// Segments to merge, of one bucket.
@@ -51,6 +53,14 @@ pub(crate) struct Pick {
     pub level: u32,
     /// The output is cut after these rows, which are in order.
     pub cuts: Vec<Box<[u8]>>,
+}
+
+impl Pick {
+    /// About the bytes that the merge holds at most, when nothing bounds it.
+    pub(crate) fn memory(&self) -> usize {
+        // Columns are about a quarter of what they decode to, and are held three times.
+        self.inputs.iter().map(|s| s.meta.bytes as usize * 12).sum()
+    }
 }
 
 /// The next merge of a table, or `None` when there is nothing to gain.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use roaring::RoaringBitmap;
 
+use super::columns::ColumnsCursor;
 use super::range::KeyRange;
 use super::row_of_entry;
 use crate::memtable::{KeyedMemtable, Memtable, OwnedEntry};
-use crate::row::{Row, RowBytes, key_hash};
-use crate::segment::{RowFile, RowPiece, SegmentHandle, scan_segment};
-use crate::snapshot::{PartScan, TableSnapshot};
+use crate::row::{Row, key_hash};
+use crate::segment::{RowFile, RowPiece, SegmentHandle};
+use crate::snapshot::TableSnapshot;
 use crate::{Error, Result};
 
 /// See the module's documentation. It stands on a visible row of its range, or at the
@@ -77,14 +78,7 @@ impl Cursor {
                 let def = Arc::clone(table.def());
                 Ok(Row::new(def, layout, segment.meta.version, bytes, key_len))
             }
-            Self::Columns(cursor) => {
-                let at = cursor.order.last().ok_or_else(ended)?;
-                let (key, packed) = (cursor.keys.get(*at), cursor.packed.get(*at));
-                let bytes = [key.as_ref(), packed.as_ref()].concat();
-                let def = table.def();
-                let layout = def.row_layout()?;
-                Ok(Row::new(Arc::clone(def), layout, def.version, bytes.into(), key.len()))
-            }
+            Self::Columns(cursor) => cursor.row()?.ok_or_else(ended),
         }
     }
 
@@ -93,9 +87,7 @@ impl Cursor {
         match self {
             Self::Memtable(cursor) => cursor.advance(),
             Self::Rows(cursor) => cursor.advance()?,
-            Self::Columns(cursor) => {
-                cursor.order.pop();
-            }
+            Self::Columns(cursor) => cursor.advance()?,
         }
         Ok(())
     }
@@ -244,46 +236,5 @@ impl RowFileCursor {
         }
         let piece = self.piece.insert(rows.piece(ordinal)?);
         rows.row_of(piece, ordinal)?.ok_or_else(ended)
-    }
-}
-
-/// Rows that were read as columns, because the segment has no rows in key order.
-pub(super) struct ColumnsCursor {
-    keys: RowBytes,
-    packed: RowBytes,
-    /// Positions of the rows that are left, the next one last.
-    order: Vec<usize>,
-}
-
-impl ColumnsCursor {
-    fn open(
-        table: &TableSnapshot,
-        segment: &Arc<SegmentHandle>,
-        range: &KeyRange,
-        backward: bool,
-    ) -> Result<Self> {
-        let layout = table.def().row_layout()?;
-        let schema = table.target().schema.clone();
-        let scan = PartScan {
-            projection: (0..schema.fields().len()).collect(),
-            predicate: range.predicate(table.def())?,
-            ..PartScan::default()
-        };
-        let seq = table.snapshot().seq();
-        let stream = scan_segment(segment, table.target(), seq, scan)?;
-        let batches = sheaf_formats::segment::collect(stream)?;
-        let rows = arrow::compute::concat_batches(&schema, &batches)?;
-        let (keys, packed) = layout.encode(&rows)?;
-        let mut order: Vec<usize> =
-            (0..keys.len()).filter(|i| range.holds(keys.slice(*i))).collect();
-        order.sort_unstable_by(|a, b| keys.slice(*a).cmp(keys.slice(*b)));
-        if !backward {
-            order.reverse();
-        }
-        Ok(Self { keys, packed, order })
-    }
-
-    fn key(&self) -> Option<&[u8]> {
-        self.order.last().map(|at| self.keys.slice(*at))
     }
 }

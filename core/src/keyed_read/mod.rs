@@ -1,7 +1,9 @@
 //! Rows by key at a snapshot: one, several, or those of a range, without columns.
 
+mod columns;
 mod cursor;
 mod range;
+mod several;
 
 use std::sync::Arc;
 
@@ -23,21 +25,6 @@ impl TableSnapshot {
         let mut bytes = Vec::with_capacity(64);
         self.key_bytes(key, &mut bytes)?;
         self.row_at(&bytes)
-    }
-
-    /// The rows with these keys, each in the place of its key.
-    pub fn rows<'a>(
-        &self,
-        keys: impl IntoIterator<Item = &'a [Value<'a>]>,
-    ) -> Result<Vec<Option<Row>>> {
-        let mut bytes = Vec::with_capacity(64);
-        keys.into_iter()
-            .map(|key| {
-                bytes.clear();
-                self.key_bytes(key, &mut bytes)?;
-                self.row_at(&bytes)
-            })
-            .collect()
     }
 
     /// The columns `projection` of the row with this key, as a batch of one row.

@@ -37,8 +37,13 @@ impl KeyRange {
             // -0.0 is the same key as 0.0, but not the same value.
             return Ok(None);
         }
+        let descends = def.key_columns().next().is_some_and(|(_, order)| order.descending);
+        let ops = match descends {
+            false => [CompareOp::GtEq, CompareOp::LtEq],
+            true => [CompareOp::LtEq, CompareOp::GtEq],
+        };
         let mut all = Vec::new();
-        for (bound, op) in self.first_column.iter().zip([CompareOp::GtEq, CompareOp::LtEq]) {
+        for (bound, op) in self.first_column.iter().zip(ops) {
             if let Some(value) = bound {
                 let value = Scalar::new(one_element(field, value)?);
                 all.push(Predicate::Compare { column, op, value });
@@ -48,7 +53,12 @@ impl KeyRange {
     }
 }
 
-/// The rows of a range: see [`TableSnapshot::range`].
+/// The rows of a range, in key order: see [`TableSnapshot::range`].
+///
+/// Key order is the order of the key's columns, each in its own direction. Of a key
+/// `(host, at DESC)` the prefix `host` gives the newest rows first, and the rows from
+/// five o'clock back to four are the range from `(host, 5)` to `(host, 4)`.
+/// [`Self::backward`] turns all of it around.
 pub struct RowRange {
     table: TableSnapshot,
     range: KeyRange,
@@ -65,7 +75,8 @@ impl std::fmt::Debug for RowRange {
 
 impl TableSnapshot {
     /// The rows whose keys lie between two bounds, in key order. A bound is the first
-    /// columns of a key; it stands for all keys that begin with them.
+    /// columns of a key; it stands for all keys that begin with them. The bounds are in
+    /// key order as well: where a column descends, the greater value comes first.
     pub fn range(&self, from: Bound<&[Value<'_>]>, to: Bound<&[Value<'_>]>) -> Result<RowRange> {
         let mut start = Vec::new();
         match from {

@@ -4,15 +4,16 @@
 //! merged as they pile up, so that a scan does not pay for one-row commits.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use parking_lot::RwLock;
 
-use super::LIVE;
+use super::{LIVE, Rows, WINDOW_ROWS, piece_of_window};
 use crate::Result;
 use crate::catalog::TableDef;
 use crate::partition::Bucket;
@@ -44,6 +45,39 @@ impl Chunk {
 
     fn max_seq(&self) -> u64 {
         self.seqs.last().copied().unwrap_or(0)
+    }
+
+    /// The rows that a snapshot at `seq` sees; `None` when it sees all.
+    fn visible(&self, seq: u64) -> Option<BooleanArray> {
+        let deleted = self.deleted.read();
+        if self.max_seq() <= seq && deleted.values().all(|at| *at > seq) {
+            return None;
+        }
+        let mut visible: Vec<bool> = self.seqs.iter().map(|s| *s <= seq).collect();
+        for (position, at) in deleted.iter() {
+            if *at <= seq {
+                visible[*position as usize] = false;
+            }
+        }
+        Some(visible.into())
+    }
+
+    /// The rows of a piece. They are told by their ids: chunks are merged while scans run,
+    /// and rows keep their ids.
+    fn piece(&self, piece: Option<(usize, usize)>) -> Vec<Range<usize>> {
+        let whole = 0..self.rowids.len();
+        let (Some(_), Some(first), Some(last)) = (piece, self.rowids.first(), self.rowids.last())
+        else {
+            return vec![whole];
+        };
+        let window = WINDOW_ROWS as u64;
+        let of_window = piece_of_window(piece);
+        let at = |id: u64| self.rowids.partition_point(|rowid| *rowid < id);
+        (first / window..=last / window)
+            .map(|i| i * window)
+            .map(|start| at(start + of_window.start as u64)..at(start + of_window.end as u64))
+            .filter(|range| !range.is_empty())
+            .collect()
     }
 }
 
@@ -180,34 +214,28 @@ impl AppendMemtable {
         buckets.values().flatten().map(of_chunk).sum()
     }
 
-    /// Rows visible at `seq` with `_rowid` as the last column.
-    pub(crate) fn scan(&self, seq: u64) -> Result<Vec<RecordBatch>> {
+    /// A piece of the rows, by their ids, with those visible at `seq`; `_rowid` is the last
+    /// column.
+    pub(crate) fn scan(&self, seq: u64, piece: Option<(usize, usize)>) -> Result<Vec<Rows>> {
         let chunks: Vec<Arc<Chunk>> =
             self.buckets.read().values().flatten().map(Arc::clone).collect();
-        let mut batches = Vec::with_capacity(chunks.len());
+        let mut all = Vec::with_capacity(chunks.len());
         for chunk in chunks {
             if chunk.min_seq() > seq {
                 continue;
             }
-            let rowids: ArrayRef = Arc::new(UInt64Array::from(chunk.rowids.as_ref().clone()));
-            let mut columns = chunk.rows.columns().to_vec();
-            columns.push(rowids);
-            let batch = RecordBatch::try_new(Arc::clone(&self.schema_with_rowid), columns)?;
-            let deleted = chunk.deleted.read();
-            let all = chunk.max_seq() <= seq && deleted.values().all(|at| *at > seq);
-            batches.push(if all {
-                batch
-            } else {
-                let mut keep: Vec<bool> = chunk.seqs.iter().map(|s| *s <= seq).collect();
-                for (position, at) in deleted.iter() {
-                    if *at <= seq {
-                        keep[*position as usize] = false;
-                    }
-                }
-                filter_record_batch(&batch, &BooleanArray::from(keep))?
-            });
+            let visible = chunk.visible(seq);
+            for range in chunk.piece(piece) {
+                let rowids = chunk.rowids[range.clone()].to_vec();
+                let rows = chunk.rows.slice(range.start, range.len());
+                let mut columns = rows.columns().to_vec();
+                columns.push(Arc::new(UInt64Array::from(rowids)));
+                let batch = RecordBatch::try_new(Arc::clone(&self.schema_with_rowid), columns)?;
+                let visible = visible.as_ref().map(|all| all.slice(range.start, range.len()));
+                all.push(Rows { batch, visible });
+            }
         }
-        Ok(batches)
+        Ok(all)
     }
 
     /// Everything, per bucket: rows with `_rowid`, the sequence number of each, and

@@ -123,9 +123,9 @@ impl HashIndex {
         table.slot(key, hash).1
     }
 
-    /// Makes `node` the newest version of its key. `all` are the nodes so far with their
-    /// hashes, in the order in which they came.
-    pub(super) fn insert<I>(&self, node: NodeRef, hash: u64, all: impl FnOnce() -> I)
+    /// Makes `node` the newest version of its key; returns the bytes that the index took for
+    /// it. `all` are the nodes so far with their hashes, in the order in which they came.
+    pub(super) fn insert<I>(&self, node: NodeRef, hash: u64, all: impl FnOnce() -> I) -> usize
     where
         I: Iterator<Item = (NodeRef, u64)>,
     {
@@ -134,7 +134,7 @@ impl HashIndex {
         let (slot, before) = table.slot(node.key(), hash);
         table.set(slot, node, hash);
         if before.is_some() {
-            return;
+            return 0;
         }
         let slots = table.slots.len();
         writer.keys += 1;
@@ -148,7 +148,9 @@ impl HashIndex {
             larger.set(slot, node, hash);
             let larger = writer.add(larger);
             self.current.store(larger, Ordering::Release);
+            return slots * 4 * size_of::<AtomicPtr<Node>>();
         }
+        0
     }
 
     /// Number of keys.

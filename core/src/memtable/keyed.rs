@@ -13,28 +13,29 @@
 //! as they come.
 
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
 use parking_lot::{Mutex, RwLock};
 
 use super::hash_index::HashIndex;
 use super::node::{Arena, Entries, Entry, NodeRef, OwnedEntry, Target, sort};
 use super::skip_list::SkipList;
+use super::{Rows, WINDOW_ROWS, piece_of_window};
 use crate::Result;
 use crate::catalog::TableDef;
 use crate::row::{RowLayout, batch_bytes};
 
 /// Rows of a stretch.
-const STRETCH_ROWS: usize = 8192;
+const STRETCH_ROWS: usize = WINDOW_ROWS;
 
 /// Rows that came one after another.
 struct Stretch {
     entries: Entries,
     hashes: Vec<u64>,
-    columns: OnceLock<RecordBatch>,
+    /// Its rows as columns, once a scan wanted them.
+    columns: Mutex<Option<RecordBatch>>,
 }
 
 /// See the module's documentation.
@@ -51,6 +52,10 @@ pub(crate) struct KeyedMemtable {
     ranges_are_read: Arc<AtomicBool>,
     rows: AtomicUsize,
     bytes: AtomicUsize,
+    /// Bytes of columns that scans made.
+    cached_bytes: AtomicUsize,
+    /// Memory is short: columns are not kept.
+    keeps_nothing: AtomicBool,
     min_seq: AtomicU64,
     max_seq: AtomicU64,
 }
@@ -117,6 +122,8 @@ impl KeyedMemtable {
             ranges_are_read,
             rows: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            cached_bytes: AtomicUsize::new(0),
+            keeps_nothing: AtomicBool::new(false),
             min_seq: AtomicU64::new(u64::MAX),
             max_seq: AtomicU64::new(0),
         })
@@ -134,9 +141,28 @@ impl KeyedMemtable {
         self.rows.load(Ordering::Acquire) as u64
     }
 
-    /// Bytes of the rows, and of the columns that scans made of them.
+    /// Bytes of the rows.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the columns that scans made of them.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        self.cached_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether columns that scans make are kept for the next; what is there goes when not.
+    pub(crate) fn keep_columns(&self, keep: bool) {
+        self.keeps_nothing.store(!keep, Ordering::Relaxed);
+        if keep || self.cached_bytes() == 0 {
+            return;
+        }
+        for stretch in &self.arrivals.read().full {
+            // One that is being made is let be.
+            if let Some(columns) = stretch.columns.try_lock().and_then(|mut it| it.take()) {
+                self.cached_bytes.fetch_sub(batch_bytes(&columns), Ordering::Relaxed);
+            }
+        }
     }
 
     pub(crate) fn seq_range(&self) -> (u64, u64) {
@@ -149,22 +175,23 @@ impl KeyedMemtable {
         self.min_seq.fetch_min(seq, Ordering::Relaxed);
         self.max_seq.fetch_max(seq, Ordering::Relaxed);
         let (node, bytes) = self.arena.node(key, packed, seq, self.newest.find(key, hash));
+        let index_bytes;
         let len = {
             let mut arrivals = self.arrivals.write();
-            self.newest.insert(node, hash, || arrivals.with_hashes());
+            index_bytes = self.newest.insert(node, hash, || arrivals.with_hashes());
             arrivals.last.push(node);
             arrivals.last_hashes.push(hash);
             if arrivals.last.len() == STRETCH_ROWS {
                 let nodes = std::mem::take(&mut arrivals.last);
                 let hashes = std::mem::take(&mut arrivals.last_hashes);
                 let entries = Entries::new(&self.arena, nodes);
-                let columns = OnceLock::new();
+                let columns = Mutex::new(None);
                 arrivals.full.push(Arc::new(Stretch { entries, hashes, columns }));
             }
             arrivals.len()
         };
-        // The node, its slot of the index and its place among the arrivals.
-        self.bytes.fetch_add(bytes + 40, Ordering::Relaxed);
+        // The node, its place among the arrivals, and the index when it grows.
+        self.bytes.fetch_add(bytes + 16 + index_bytes, Ordering::Relaxed);
         self.rows.store(len, Ordering::Release);
         // A thread that links what came before will link this one too.
         if let Some(mut linked) = self.linked.try_lock()
@@ -252,38 +279,43 @@ impl KeyedMemtable {
         all.iter().filter(|entry| entry.visible_at(seq)).count() as u64
     }
 
-    /// Rows visible at `seq`.
-    pub(crate) fn scan(&self, seq: u64) -> Result<Vec<RecordBatch>> {
+    /// A piece of the rows as they came, with those visible at `seq`.
+    pub(crate) fn scan(&self, seq: u64, piece: Option<(usize, usize)>) -> Result<Vec<Rows>> {
         let (full, last) = {
             let arrivals = self.arrivals.read();
             (arrivals.full.clone(), Entries::new(&self.arena, arrivals.last.clone()))
         };
-        let mut batches = Vec::with_capacity(full.len() + 1);
+        let range = piece_of_window(piece);
+        let mut all = Vec::with_capacity(full.len() + 1);
         for stretch in full {
-            let columns = self.columns_of(&stretch)?;
-            let visible: Vec<bool> = stretch.entries.iter().map(|e| e.visible_at(seq)).collect();
-            if !visible.contains(&false) {
-                batches.push(columns.clone());
-            } else if visible.contains(&true) {
-                batches.push(filter_record_batch(columns, &BooleanArray::from(visible))?);
+            let entries = stretch.entries.iter().skip(range.start).take(range.len());
+            let visible: Vec<bool> = entries.map(|e| e.visible_at(seq)).collect();
+            if visible.contains(&true) {
+                let batch = self.columns_of(&stretch)?.slice(range.start, range.len());
+                let some = visible.contains(&false).then(|| BooleanArray::from(visible));
+                all.push(Rows { batch, visible: some });
             }
         }
+        let last = last.select(range.start.min(last.len())..range.end.min(last.len()));
         let visible = last.filter(|entry| entry.visible_at(seq));
         if visible.len() > 0 {
-            batches.push(self.decode(&visible)?);
+            all.push(Rows { batch: self.decode(&visible)?, visible: None });
         }
-        Ok(batches)
+        Ok(all)
     }
 
-    fn columns_of<'a>(&self, stretch: &'a Stretch) -> Result<&'a RecordBatch> {
-        if let Some(columns) = stretch.columns.get() {
-            return Ok(columns);
+    fn columns_of(&self, stretch: &Stretch) -> Result<RecordBatch> {
+        // Scans of the same stretch wait for the first to make them.
+        let mut columns = stretch.columns.lock();
+        if let Some(columns) = &*columns {
+            return Ok(columns.clone());
         }
-        let columns = self.decode(&stretch.entries)?;
-        Ok(stretch.columns.get_or_init(|| {
-            self.bytes.fetch_add(batch_bytes(&columns), Ordering::Relaxed);
-            columns
-        }))
+        let made = self.decode(&stretch.entries)?;
+        if !self.keeps_nothing.load(Ordering::Relaxed) {
+            self.cached_bytes.fetch_add(batch_bytes(&made), Ordering::Relaxed);
+            *columns = Some(made.clone());
+        }
+        Ok(made)
     }
 
     fn decode(&self, entries: &Entries) -> Result<RecordBatch> {
@@ -304,6 +336,7 @@ fn go(entry: &mut OwnedEntry, to: Option<NodeRef>) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
+    use arrow::array::{ArrayRef, BinaryViewArray};
     use proptest::prelude::*;
 
     use super::*;
@@ -396,6 +429,34 @@ mod tests {
             reader.join().unwrap();
         }
         assert_eq!(walk(&memtable, Bound::Unbounded, false).len(), 20_000);
+    }
+
+    #[test]
+    fn columns_are_kept_while_there_is_memory() {
+        let memtable = KeyedMemtable::new(table_of_bytes()).unwrap();
+        let row = memtable.layout().encode(&sample(3 * STRETCH_ROWS)).unwrap();
+        for (i, (key, packed)) in row.0.iter().zip(row.1.iter()).enumerate() {
+            memtable.insert(key, key_hash(key), packed, i as u64 + 1);
+        }
+        let rows = |piece| -> usize {
+            let scanned = memtable.scan(u64::MAX - 1, piece).unwrap();
+            scanned.iter().map(|rows| rows.batch.num_rows()).sum()
+        };
+        assert_eq!((rows(None), rows(Some((1, 3)))), (3 * STRETCH_ROWS, 3 * 2731));
+        let kept = memtable.cached_bytes();
+        assert!(kept > 3 * STRETCH_ROWS * 16, "{kept}");
+        memtable.keep_columns(false);
+        assert_eq!((memtable.cached_bytes(), rows(None)), (0, 3 * STRETCH_ROWS));
+        assert_eq!(memtable.cached_bytes(), 0);
+        memtable.keep_columns(true);
+        assert_eq!((rows(None), memtable.cached_bytes()), (3 * STRETCH_ROWS, kept));
+    }
+
+    /// Rows of the table of bytes.
+    fn sample(count: usize) -> RecordBatch {
+        let values = || BinaryViewArray::from_iter_values((0..count).map(|i| i.to_be_bytes()));
+        let columns: [(&str, ArrayRef); 2] = [("k", Arc::new(values())), ("v", Arc::new(values()))];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, c)| (name, c, true))).unwrap()
     }
 
     #[test]

@@ -12,9 +12,10 @@ mod keyed;
 mod node;
 mod skip_list;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
 
 pub(crate) use append::{AppendMemtable, with_rowid};
 pub(crate) use keyed::KeyedMemtable;
@@ -22,6 +23,24 @@ pub(crate) use node::{Entries, LIVE, OwnedEntry};
 
 use crate::Result;
 use crate::catalog::TableDef;
+
+/// Rows of a memtable have places that never change, by which scans are divided: in windows
+/// of so many.
+const WINDOW_ROWS: usize = 8192;
+
+/// The places in each window that are the i-th of n pieces.
+fn piece_of_window(piece: Option<(usize, usize)>) -> Range<usize> {
+    let (i, n) = piece.unwrap_or((0, 1));
+    let border = |k: usize| WINDOW_ROWS * k / n.max(1);
+    border(i)..border(i + 1)
+}
+
+/// Rows as a memtable keeps them, and which of them a snapshot sees.
+pub(crate) struct Rows {
+    pub batch: RecordBatch,
+    /// `None`: all.
+    pub visible: Option<BooleanArray>,
+}
 
 /// A memtable of either kind.
 #[derive(Clone, Debug)]
@@ -73,10 +92,27 @@ impl Memtable {
         }
     }
 
+    /// Bytes of its rows.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Keyed(m) => m.bytes(),
             Self::Append(m) => m.bytes(),
+        }
+    }
+
+    /// Bytes that it could do without.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        match self {
+            Self::Keyed(m) => m.cached_bytes(),
+            Self::Append(_) => 0,
+        }
+    }
+
+    /// Whether it may keep what scans make of its rows.
+    pub(crate) fn keep_columns(&self, keep: bool) {
+        match self {
+            Self::Keyed(m) => m.keep_columns(keep),
+            Self::Append(_) => {}
         }
     }
 
@@ -92,12 +128,13 @@ impl Memtable {
         self.rows() == 0
     }
 
-    /// Rows visible at `seq`, with the columns of [`Self::def`] and, for an append
-    /// memtable, `_rowid` after them.
-    pub(crate) fn scan(&self, seq: u64) -> Result<Vec<RecordBatch>> {
+    /// The i-th of n pieces of its rows, with those visible at `seq`: the columns of
+    /// [`Self::def`] and, in an append memtable, `_rowid` after them. Pieces are disjoint and
+    /// together are the whole also while rows are added.
+    pub(crate) fn scan(&self, seq: u64, piece: Option<(usize, usize)>) -> Result<Vec<Rows>> {
         match self {
-            Self::Keyed(m) => m.scan(seq),
-            Self::Append(m) => m.scan(seq),
+            Self::Keyed(m) => m.scan(seq, piece),
+            Self::Append(m) => m.scan(seq, piece),
         }
     }
 
@@ -131,11 +168,14 @@ mod tests {
             name: "t".into(),
             columns: vec![column("k"), column("v")],
             primary_key: vec!["k".into()],
+            key_order: Vec::new(),
             partition: None,
             cluster_by: Vec::new(),
+            cluster_order: Vec::new(),
             encoding: Default::default(),
             row_store: false,
             ttl: None,
+            durability: None,
             options: Default::default(),
         };
         Arc::new(Catalog::default().new_table(&table).unwrap())

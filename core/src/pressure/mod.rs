@@ -9,6 +9,9 @@
 //! flushed segments that overlap            writers slow     writers wait, of that table
 //! ```
 //!
+//! The limit of memtables is an option, or a sixteenth of the memory limit if that is less.
+//! While memory is short as a whole, flushes begin and writers slow down much earlier.
+//!
 //! Writers only wait for work that is under way or will be done: a store whose merges
 //! cannot go on slows its writers and no more. A log that is too large makes the table
 //! flush that it is kept for. A flush that fails wakes waiting writers with its error.
@@ -27,11 +30,18 @@ use stalls::Stalls;
 use crate::catalog::TableId;
 use crate::clock::Clock;
 use crate::inspect::StallInfo;
+use crate::memory::{Memory, MemoryUse};
 use crate::{Error, Result};
 
 /// Writers are slowed from this many times a limit on, and wait from [`WAIT_FACTOR`] on.
 const SLOW_FACTOR: usize = 2;
 const WAIT_FACTOR: usize = 4;
+
+/// Memtables hold at most this part of the memory limit, one over it, before a flush.
+const SHARE_OF_MEMORY: usize = 16;
+
+/// While memory is short, one over this of the memtables' limit is the limit.
+const SHORT_FACTOR: usize = 8;
 
 /// Writers of a table are slowed while so many of its flushed segments overlap, and wait
 /// from [`WAIT_SEGMENTS`] on. Four are merged when there is time.
@@ -47,6 +57,8 @@ const DELAY_NS_MIN: u64 = 200_000;
 /// A writer sleeps for no longer than this at a time.
 const DELAY_NS_MAX: u64 = 100_000_000;
 
+/// Why writers are held up.
+const MEMORY: &str = "the memory limit is reached";
 const MEMTABLES: &str = "memtables grow faster than they are flushed";
 const LOG: &str = "the log is larger than its limit";
 const SEGMENTS: &str = "segments are flushed faster than they are merged";
@@ -84,6 +96,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Pressure {
     limits: Limits,
+    memory: Arc<Memory>,
     clock: Arc<dyn Clock>,
     memtable_bytes: AtomicUsize,
     log_bytes: AtomicU64,
@@ -99,10 +112,11 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
-    pub(crate) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(limits: Limits, memory: Arc<Memory>, clock: Arc<dyn Clock>) -> Self {
         let Limits { memtable_bytes, log_bytes } = limits;
         Self {
             limits: Limits { memtable_bytes: memtable_bytes.max(1), log_bytes: log_bytes.max(1) },
+            memory,
             clock,
             memtable_bytes: AtomicUsize::new(0),
             log_bytes: AtomicU64::new(0),
@@ -114,10 +128,15 @@ impl Pressure {
         }
     }
 
+    /// Bytes of memtables from which on they are flushed.
+    fn trigger(&self) -> usize {
+        self.limits.memtable_bytes.min(self.memory.limit() / SHARE_OF_MEMORY)
+    }
+
     /// Bytes that may be written before the sizes are noted again.
     pub(crate) fn note_every(&self) -> usize {
         let log_bytes = usize::try_from(self.limits.log_bytes).unwrap_or(usize::MAX);
-        (self.limits.memtable_bytes.min(log_bytes) / 64).min(1 << 20)
+        (self.trigger().min(log_bytes) / 64).min(1 << 20)
     }
 
     /// Notes the present sizes: per table the bytes of all its memtables, and of the
@@ -129,6 +148,11 @@ impl Pressure {
         laggards: Vec<TableId>,
     ) {
         let total: usize = tables.iter().map(|(_, all, _)| all).sum();
+        self.memory.set(MemoryUse::Memtables, total);
+        let trigger = match self.memory.is_short() {
+            true => self.trigger() / SHORT_FACTOR,
+            false => self.trigger(),
+        };
         let mut inner = self.inner.lock();
         let mut wanted = match log_bytes > self.limits.log_bytes {
             true => laggards,
@@ -142,7 +166,7 @@ impl Pressure {
             (bytes, *table)
         };
         let waiting: Vec<(usize, TableId)> = tables.iter().map(waiting).collect();
-        if waiting.iter().map(|(bytes, _)| bytes).sum::<usize>() > self.limits.memtable_bytes
+        if waiting.iter().map(|(bytes, _)| bytes).sum::<usize>() > trigger
             && let Some((_, largest)) = waiting.iter().max()
         {
             wanted.push(*largest);
@@ -209,10 +233,12 @@ impl Pressure {
     /// Slows a writer of `bytes` while memtables or log are beyond their limits, and blocks
     /// it while they are far beyond.
     pub(crate) fn wait_for_room(&self, bytes: usize) -> Result<()> {
-        let memtables = share(
-            self.memtable_bytes.load(Ordering::Acquire) as u64,
-            self.limits.memtable_bytes as u64,
-        );
+        let total = self.memtable_bytes.load(Ordering::Acquire);
+        let trigger = self.trigger();
+        if total > trigger / SHORT_FACTOR && self.memory.is_short() {
+            self.slow_down(1.0, bytes, MEMORY);
+        }
+        let memtables = share(total as u64, trigger as u64);
         let log = share(self.log_bytes.load(Ordering::Acquire), self.limits.log_bytes);
         let (share, reason) = if memtables >= log { (memtables, MEMTABLES) } else { (log, LOG) };
         if share <= 0.0 {
@@ -227,12 +253,11 @@ impl Pressure {
 
     /// Whether there is no room, and a flush that will make some.
     fn is_full(&self, inner: &Inner) -> bool {
-        let beyond = |bytes: u64, limit: u64| bytes > limit.saturating_mul(WAIT_FACTOR as u64);
         let memtables = self.memtable_bytes.load(Ordering::Acquire) as u64;
         let log = self.log_bytes.load(Ordering::Acquire);
         let flushes = inner.flushing.is_some() || !inner.wanted.is_empty();
-        beyond(memtables, self.limits.memtable_bytes as u64)
-            || flushes && beyond(log, self.limits.log_bytes)
+        share(memtables, self.trigger() as u64) > 1.0
+            || flushes && share(log, self.limits.log_bytes) > 1.0
     }
 
     /// Slows a writer of `bytes` to `tables` while many of their flushed segments overlap,

@@ -2,18 +2,19 @@
 //!
 //! The encoding is on disk (in the log and in key indexes), so golden bytes in the
 //! tests below pin it. Two values that SQL calls equal have the same bytes: -0.0
-//! becomes 0.0 and every NaN the same NaN.
+//! becomes 0.0 and every NaN the same NaN. In a column that descends, the bytes of a value
+//! are those of an ascending one, inverted.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
-use arrow::row::{RowConverter, SortField};
+use arrow::row::RowConverter;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::scalar;
 use super::{RowBytes, Value};
-use crate::catalog::TableDef;
+use crate::catalog::{ColumnOrder, TableDef};
 use crate::{Error, Result};
 
 /// The longest key, in encoded bytes.
@@ -53,23 +54,38 @@ pub struct KeyCodec {
     converter: RowConverter,
     /// Positions of the key's columns among the live columns.
     indices: Vec<usize>,
-    /// Types of the key's columns.
-    types: Vec<DataType>,
+    columns: Vec<KeyColumn>,
     /// Whether keys have no bounded size.
     may_be_long: bool,
 }
 
-impl KeyCodec {
-    /// For keys of the columns `indices` of rows with `schema`.
-    pub(crate) fn new(schema: &Schema, indices: Vec<usize>) -> Result<Self> {
-        let types: Vec<_> = indices.iter().map(|i| schema.field(*i).data_type().clone()).collect();
-        let may_be_long = types.iter().any(|t| t.primitive_width().is_none());
-        Self::of_types(types, indices, may_be_long)
-    }
+/// How one column of a key is encoded.
+#[derive(Debug)]
+struct KeyColumn {
+    data_type: DataType,
+    descending: bool,
+}
 
-    fn of_types(types: Vec<DataType>, indices: Vec<usize>, may_be_long: bool) -> Result<Self> {
-        let converter = RowConverter::new(types.iter().cloned().map(SortField::new).collect())?;
-        Ok(Self { converter, indices, types, may_be_long })
+impl KeyCodec {
+    /// For keys of the columns `indices` of rows with `schema`, each in its order;
+    /// ascending where `orders` has none for it.
+    pub(crate) fn new(
+        schema: &Schema,
+        indices: Vec<usize>,
+        orders: &[ColumnOrder],
+    ) -> Result<Self> {
+        let orders = orders.iter().copied().chain(std::iter::repeat(ColumnOrder::default()));
+        let columns: Vec<(DataType, ColumnOrder)> =
+            indices.iter().map(|i| schema.field(*i).data_type().clone()).zip(orders).collect();
+        let fields = columns.iter().map(|(data_type, order)| order.field(data_type.clone()));
+        let converter = RowConverter::new(fields.collect())?;
+        let may_be_long = columns.iter().any(|(t, _)| t.primitive_width().is_none());
+        let column = |(data_type, order): (DataType, ColumnOrder)| KeyColumn {
+            data_type,
+            descending: order.descending,
+        };
+        let columns = columns.into_iter().map(column).collect();
+        Ok(Self { converter, indices, columns, may_be_long })
     }
 
     /// Positions of the key's columns among the columns of a row.
@@ -108,15 +124,15 @@ impl KeyCodec {
     /// Appends the first columns of a key to `out`: all of them, or a prefix.
     pub(crate) fn of_values(&self, values: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
-        if values.len() > self.types.len() {
+        if values.len() > self.columns.len() {
             return Err(Error::Invalid(format!(
                 "the key has {} columns, not {}",
-                self.types.len(),
+                self.columns.len(),
                 values.len()
             )));
         }
-        for (value, data_type) in values.iter().zip(&self.types) {
-            push_value(data_type, value, out)?;
+        for (value, column) in values.iter().zip(&self.columns) {
+            column.push(value, out)?;
         }
         if out.len() - start > MAX_KEY_LEN {
             return Err(Error::Invalid(format!(
@@ -139,10 +155,10 @@ impl KeyCodec {
     /// The value of one column of the key.
     pub(crate) fn value(&self, key: &[u8], column: usize) -> Result<Value<'static>> {
         let mut rest = key;
-        for data_type in &self.types[..column] {
-            skip_value(data_type, &mut rest).ok_or_else(damaged)?;
+        for before in &self.columns[..column] {
+            before.skip(&mut rest).ok_or_else(damaged)?;
         }
-        match take_value(&self.types[column], &mut rest).ok_or_else(damaged)? {
+        match self.columns[column].take(&mut rest).ok_or_else(damaged)? {
             Some(value) => Ok(value),
             None => Ok(Value::Other(self.columns([key].into_iter())?.swap_remove(column))),
         }
@@ -176,6 +192,64 @@ const BLOCK: usize = 32;
 const SMALL_BLOCK: usize = 8;
 /// Follows a block after which there is another one.
 const MORE: u8 = 0xff;
+
+impl KeyColumn {
+    /// Appends a value as `arrow-row` encodes it.
+    fn push(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        push_value(&self.data_type, value, out)?;
+        if self.descending {
+            invert(&mut out[start + self.marks()..]);
+        }
+        Ok(())
+    }
+
+    /// Bytes before a value that are the same in both directions.
+    fn marks(&self) -> usize {
+        usize::from(self.fixed_len().is_some())
+    }
+
+    /// Bytes that every value takes; `None` where they differ.
+    fn fixed_len(&self) -> Option<usize> {
+        match &self.data_type {
+            DataType::Boolean => Some(2),
+            other => scalar::width(other).map(|width| width + 1),
+        }
+    }
+
+    fn skip(&self, from: &mut &[u8]) -> Option<()> {
+        match self.fixed_len() {
+            Some(len) => from.split_off(..len).map(drop),
+            None => take_bytes(self.descending, from).map(drop),
+        }
+    }
+
+    /// Takes a value off the front of `from`; `Some(None)` where only an array can hold it.
+    fn take(&self, from: &mut &[u8]) -> Option<Option<Value<'static>>> {
+        let Some(len) = self.fixed_len() else {
+            let bytes = take_bytes(self.descending, from)?;
+            return Some(Some(match &self.data_type {
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                    Value::Text(String::from_utf8(bytes).ok()?.into())
+                }
+                _ => Value::Bytes(bytes.into()),
+            }));
+        };
+        let mut bytes = from.split_off(..len)?[self.marks()..].to_vec();
+        if self.descending {
+            invert(&mut bytes);
+        }
+        if self.data_type == DataType::Boolean {
+            return Some(Some(Value::Bool(bytes != [0])));
+        }
+        from_sortable(&self.data_type, &mut bytes);
+        Some(scalar::read(&self.data_type, &bytes).map(Value::into_owned))
+    }
+}
+
+fn invert(bytes: &mut [u8]) {
+    bytes.iter_mut().for_each(|b| *b = !*b);
+}
 
 /// Appends one value as `arrow-row` encodes it, ascending.
 fn push_value(data_type: &DataType, value: &Value<'_>, out: &mut Vec<u8>) -> Result<()> {
@@ -221,7 +295,7 @@ fn make_sortable(data_type: &DataType, bytes: &mut [u8]) {
     }
     bytes.reverse();
     if data_type.is_floating() && bytes[0] & 0x80 != 0 {
-        bytes.iter_mut().for_each(|b| *b = !*b);
+        invert(bytes);
     } else if data_type.is_floating() || scalar::integer(data_type).is_some_and(|(_, s)| s) {
         bytes[0] ^= 0x80;
     }
@@ -233,7 +307,7 @@ fn from_sortable(data_type: &DataType, bytes: &mut [u8]) {
         return;
     }
     if data_type.is_floating() && bytes[0] & 0x80 == 0 {
-        bytes.iter_mut().for_each(|b| *b = !*b);
+        invert(bytes);
     } else if data_type.is_floating() || scalar::integer(data_type).is_some_and(|(_, s)| s) {
         bytes[0] ^= 0x80;
     }
@@ -264,10 +338,11 @@ fn push_blocks(bytes: &[u8], size: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Takes bytes that [`push_bytes`] wrote off the front of `from`.
-fn take_bytes(from: &mut &[u8]) -> Option<Vec<u8>> {
+/// Takes bytes that [`push_bytes`] wrote, perhaps inverted, off the front of `from`.
+fn take_bytes(inverted: bool, from: &mut &[u8]) -> Option<Vec<u8>> {
+    let mask = if inverted { u8::MAX } else { 0 };
     let mut out = Vec::new();
-    match from.split_off_first()? {
+    match from.split_off_first()? ^ mask {
         1 => return Some(out),
         2 => {}
         _ => return None,
@@ -275,7 +350,7 @@ fn take_bytes(from: &mut &[u8]) -> Option<Vec<u8>> {
     for i in 0.. {
         let size = if i < BLOCK / SMALL_BLOCK { SMALL_BLOCK } else { BLOCK };
         let block = from.split_off(..size)?;
-        match *from.split_off_first()? {
+        match from.split_off_first()? ^ mask {
             MORE => out.extend_from_slice(block),
             len => {
                 out.extend_from_slice(block.get(..usize::from(len))?);
@@ -283,31 +358,10 @@ fn take_bytes(from: &mut &[u8]) -> Option<Vec<u8>> {
             }
         }
     }
+    if inverted {
+        invert(&mut out);
+    }
     Some(out)
-}
-
-fn skip_value(data_type: &DataType, from: &mut &[u8]) -> Option<()> {
-    match (scalar::width(data_type), data_type) {
-        (Some(width), _) => from.split_off(..=width).map(drop),
-        (None, DataType::Boolean) => from.split_off(..2).map(drop),
-        _ => take_bytes(from).map(drop),
-    }
-}
-
-/// Takes a value off the front of `from`; `Some(None)` where only an array can hold it.
-fn take_value(data_type: &DataType, from: &mut &[u8]) -> Option<Option<Value<'static>>> {
-    if let Some(width) = scalar::width(data_type) {
-        let mut bytes = from.split_off(..=width)?[1..].to_vec();
-        from_sortable(data_type, &mut bytes);
-        return Some(scalar::read(data_type, &bytes).map(Value::into_owned));
-    }
-    Some(Some(match data_type {
-        DataType::Boolean => Value::Bool(*from.split_off(..2)?.last()? != 0),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            Value::Text(String::from_utf8(take_bytes(from)?).ok()?.into())
-        }
-        _ => Value::Bytes(take_bytes(from)?.into()),
-    }))
 }
 
 fn normalized(column: &ArrayRef) -> ArrayRef {
@@ -331,21 +385,41 @@ fn normalized(column: &ArrayRef) -> ArrayRef {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Int32Array, StringViewArray};
+    use arrow::datatypes::Field;
 
     use super::*;
 
+    const DOWN: ColumnOrder = ColumnOrder { descending: true, nulls_first: true };
+
+    fn codec(types: &[DataType], orders: &[ColumnOrder]) -> KeyCodec {
+        let fields: Vec<Field> = types.iter().map(|t| Field::new("k", t.clone(), false)).collect();
+        KeyCodec::new(&Schema::new(fields), (0..types.len()).collect(), orders).unwrap()
+    }
+
+    fn encode_in(orders: &[ColumnOrder], columns: Vec<ArrayRef>) -> Vec<Vec<u8>> {
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type().clone()).collect();
+        let keys = codec(&types, orders).of_columns(&columns).unwrap();
+        keys.iter().map(|k| k.to_vec()).collect()
+    }
+
     fn encode(columns: Vec<ArrayRef>) -> Vec<Vec<u8>> {
-        let types = columns.iter().map(|c| c.data_type().clone()).collect();
-        let codec = KeyCodec::of_types(types, (0..columns.len()).collect(), true).unwrap();
-        codec.of_columns(&columns).unwrap().iter().map(|k| k.to_vec()).collect()
+        encode_in(&[], columns)
     }
 
     #[test]
     fn the_bytes_on_disk_do_not_change() {
-        let ints = encode(vec![Arc::new(Int32Array::from(vec![-1, 0, 258]))]);
-        assert_eq!(ints, [[1, 0x7f, 0xff, 0xff, 0xff], [1, 0x80, 0, 0, 0], [1, 0x80, 0, 1, 2]]);
-        let text = encode(vec![Arc::new(StringViewArray::from(vec!["", "ab"]))]);
-        assert_eq!(text, [vec![1], vec![2, b'a', b'b', 0, 0, 0, 0, 0, 0, 2]]);
+        let ints: ArrayRef = Arc::new(Int32Array::from(vec![-1, 0, 258]));
+        let texts: ArrayRef = Arc::new(StringViewArray::from(vec!["", "ab"]));
+        let up = encode(vec![Arc::clone(&ints)]);
+        assert_eq!(up, [[1, 0x7f, 0xff, 0xff, 0xff], [1, 0x80, 0, 0, 0], [1, 0x80, 0, 1, 2]]);
+        let up = encode(vec![Arc::clone(&texts)]);
+        assert_eq!(up, [vec![1], vec![2, b'a', b'b', 0, 0, 0, 0, 0, 0, 2]]);
+
+        let down = encode_in(&[DOWN], vec![ints]);
+        let ff = 0xff;
+        assert_eq!(down, [[1, 0x80, 0, 0, 0], [1, 0x7f, ff, ff, ff], [1, 0x7f, ff, 0xfe, 0xfd]]);
+        let down = encode_in(&[DOWN], vec![texts]);
+        assert_eq!(down, [vec![0xfe], vec![0xfd, !b'a', !b'b', ff, ff, ff, ff, ff, ff, 0xfd]]);
     }
 
     #[test]
@@ -359,7 +433,7 @@ mod tests {
     fn a_key_that_is_too_long_is_refused() {
         let long = "x".repeat(MAX_KEY_LEN + 1);
         let column: ArrayRef = Arc::new(StringViewArray::from(vec![long.as_str()]));
-        let codec = KeyCodec::of_types(vec![DataType::Utf8View], vec![0], true).unwrap();
+        let codec = codec(&[DataType::Utf8View], &[]);
         assert!(codec.of_columns(&[column]).is_err());
     }
 
@@ -397,15 +471,23 @@ mod tests {
                 DataType::Time64(TimeUnit::Microsecond), DataType::Decimal64(12, 0),
                 DataType::Utf8View, DataType::BinaryView, DataType::FixedSizeBinary(7),
             ] {
-                let column = column(&data_type, &numbers, &texts);
-                let codec = KeyCodec::of_types(vec![data_type.clone()], vec![0], true).unwrap();
-                let keys = codec.of_columns(&[Arc::clone(&column)]).unwrap();
-                for (i, key) in keys.iter().enumerate() {
-                    let value = one_value(&column.slice(i, 1)).unwrap();
-                    let mut bytes = Vec::new();
-                    codec.of_values(std::slice::from_ref(&value), &mut bytes).unwrap();
-                    proptest::prop_assert_eq!(&bytes, key, "{} {:?}", data_type, value);
-                    proptest::prop_assert_eq!(codec.value(key, 0).unwrap(), value);
+                for order in [ColumnOrder::default(), DOWN] {
+                    let column = column(&data_type, &numbers, &texts);
+                    let ascending: ArrayRef = Arc::new(arrow::array::Int64Array::from(numbers.clone()));
+                    let codec = codec(
+                        &[data_type.clone(), DataType::Int64],
+                        &[order, ColumnOrder::default()],
+                    );
+                    let keys = codec.of_columns(&[Arc::clone(&column), ascending]).unwrap();
+                    for (i, key) in keys.iter().enumerate() {
+                        let value = one_value(&column.slice(i, 1)).unwrap();
+                        let number = Value::from(numbers[i]);
+                        let mut bytes = Vec::new();
+                        codec.of_values(&[value.clone(), number.clone()], &mut bytes).unwrap();
+                        proptest::prop_assert_eq!(&bytes, key, "{} {:?}", data_type, value);
+                        proptest::prop_assert_eq!(codec.value(key, 0).unwrap(), value);
+                        proptest::prop_assert_eq!(codec.value(key, 1).unwrap(), number);
+                    }
                 }
             }
         }

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use arrow::array::ArrayRef;
 
+use super::packed::one_value;
+use crate::Result;
+
 /// A value of a row. What it means depends on the column's type.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
@@ -36,6 +39,13 @@ impl PartialEq for Value<'_> {
             (Self::Other(a), Self::Other(b)) => a.as_ref() == b.as_ref(),
             _ => false,
         }
+    }
+}
+
+impl Value<'static> {
+    /// The value of an array of one element.
+    pub fn of(array: &ArrayRef) -> Result<Self> {
+        one_value(array)
     }
 }
 

@@ -277,7 +277,7 @@ impl SegmentHandle {
         let order = SortOrder::of(&self.def)?;
         let last = self.meta.rows.saturating_sub(1);
         let ends: Vec<ArrayRef> = match self.meta.rowids {
-            Some(ids) if !self.is_clustered() => {
+            Some(ids) if !self.def.is_clustered() => {
                 vec![Arc::new(UInt64Array::from(vec![ids.min, ids.max]))]
             }
             _ => {
@@ -296,11 +296,7 @@ impl SegmentHandle {
     /// earlier versions merged segments in any order.
     pub(crate) fn is_in_order(&self) -> Result<bool> {
         let sequential = self.meta.rowids.is_none_or(|ids| ids.sequential);
-        Ok(sequential || self.is_clustered() || self.stored_rowids()?.values().is_sorted())
-    }
-
-    fn is_clustered(&self) -> bool {
-        !self.def.sort_columns().is_empty()
+        Ok(sequential || self.def.is_clustered() || self.stored_rowids()?.values().is_sorted())
     }
 
     /// Reads and checks every file of the segment; returns bytes.

@@ -19,7 +19,7 @@ use sheaf_formats::statistics::{ColumnStatistics, SegmentStatistics, ZONE_ROWS};
 use super::{ROWID_COLUMN, SEQ_COLUMN, SegmentHandle};
 use crate::Result;
 use crate::catalog::TableDef;
-use crate::memtable::{Memtable, with_rowid};
+use crate::memtable::{Memtable, Rows, with_rowid};
 use crate::snapshot::{Columns, PartScan};
 
 /// What a reader wants to see: a definition, with or without hidden columns.
@@ -277,19 +277,25 @@ pub(crate) fn scan_memtable(
     seq: u64,
     scan: &PartScan,
 ) -> Result<Vec<RecordBatch>> {
+    // Only columns that are wanted are cut down to the rows that are.
+    let mut wanted = scan.projection.clone();
+    wanted.extend(scan.predicate.iter().flat_map(Predicate::columns));
+    wanted.sort_unstable();
+    wanted.dedup();
+    let position = |i: usize| wanted.partition_point(|w| *w < i);
+    let predicate = scan.predicate.clone().map(|p| p.map_columns(&position));
+    let projection: Vec<usize> = scan.projection.iter().map(|i| position(*i)).collect();
     let mut out = Vec::new();
     let mut left = scan.limit.unwrap_or(u64::MAX);
-    for batch in memtable.scan(seq)? {
-        let count = batch.num_rows();
-        let mut rows = adapt(target, memtable.def().version, &batch)?;
-        if let Some((i, n)) = scan.piece {
-            let (from, to) = (count * i / n.max(1), count * (i + 1) / n.max(1));
-            rows = rows.slice(from, to - from);
+    for Rows { batch, visible } in memtable.scan(seq, scan.piece)? {
+        let mut rows = adapt(target, memtable.def().version, &batch)?.project(&wanted)?;
+        if let Some(visible) = visible {
+            rows = filter_record_batch(&rows, &visible)?;
         }
-        if let Some(predicate) = &scan.predicate {
+        if let Some(predicate) = &predicate {
             rows = filter_record_batch(&rows, &predicate.evaluate(&rows)?)?;
         }
-        rows = rows.project(&scan.projection)?;
+        rows = rows.project(&projection)?;
         if rows.num_rows() as u64 > left {
             rows = rows.slice(0, left as usize);
         }

@@ -20,16 +20,15 @@ pub(crate) struct SortOrder {
 
 impl SortOrder {
     pub(crate) fn of(def: &TableDef) -> Result<Self> {
-        let mut columns = clustering(def);
-        let mut fields: Vec<SortField> = def
-            .arrow_schema()
-            .project(&columns)?
-            .fields()
-            .iter()
-            .map(|field| SortField::new(field.data_type().clone()))
-            .collect();
+        let schema = def.arrow_schema();
+        let (mut columns, mut fields) = (Vec::new(), Vec::new());
+        for (id, order) in def.sort_columns() {
+            let Some(column) = def.live_index(id) else { continue };
+            columns.push(column);
+            fields.push(order.field(schema.field(column).data_type().clone()));
+        }
         if columns.is_empty() {
-            columns.push(def.arrow_schema().fields().len());
+            columns.push(schema.fields().len());
             fields.push(SortField::new(DataType::UInt64));
         }
         Ok(Self { columns, converter: RowConverter::new(fields)? })
@@ -53,16 +52,11 @@ impl SortOrder {
     }
 }
 
-/// Positions of the columns that segments are sorted by.
-fn clustering(def: &TableDef) -> Vec<usize> {
-    def.sort_columns().iter().filter_map(|id| def.live_index(*id)).collect()
-}
-
 /// The permutation that sorts `rows` (live columns of `def` first) by the table's
 /// clustering; `None` when they are in order already, or there is no clustering.
 /// Rows that compare equal keep their order.
 pub(crate) fn order(def: &TableDef, rows: &RecordBatch) -> Result<Option<UInt32Array>> {
-    if clustering(def).is_empty() {
+    if !def.is_clustered() {
         return Ok(None);
     }
     Ok(permutation(&SortOrder::of(def)?.keys(rows)?))

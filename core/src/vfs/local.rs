@@ -12,6 +12,7 @@ use memmap2::Mmap;
 use rustix::fs::{FlockOperation, flock};
 use sheaf_formats::io::ReadAt;
 
+use super::local_file::LocalFile;
 use super::{FileLock, LockOutcome, Vfs, WriteFile, parent};
 
 /// A folder of the real file system.
@@ -61,12 +62,15 @@ impl Vfs for LocalVfs {
     }
 
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
-        let file = OpenOptions::new().write(true).create_new(true).open(self.path(path))?;
-        Ok(Box::new(LocalFile(file)))
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).open(self.path(path))?;
+        Ok(Box::new(LocalFile::new(file, 0)))
     }
 
     fn reopen(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
-        Ok(Box::new(LocalFile(OpenOptions::new().write(true).open(self.path(path))?)))
+        let file = OpenOptions::new().read(true).write(true).open(self.path(path))?;
+        let len = file.metadata()?.len();
+        Ok(Box::new(LocalFile::new(file, len)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -201,32 +205,6 @@ fn read_all(file: &mut File) -> io::Result<Bytes> {
 
 fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
-}
-
-struct LocalFile(File);
-
-impl Write for LocalFile {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl WriteFile for LocalFile {
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
-    }
-
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
-    }
 }
 
 /// The kernel drops the lock with the file descriptor, even after SIGKILL.

@@ -9,6 +9,7 @@
 //! both.
 
 mod local;
+mod local_file;
 mod memory;
 
 use std::fmt::Debug;

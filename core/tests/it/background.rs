@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::datatypes::DataType;
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Int64Type};
+use futures::TryStreamExt;
+use futures::executor::block_on;
 use sheaf_core::catalog::{CatalogChange, NewTable, TableDef};
 use sheaf_core::clock::{ManualClock, SplitMix};
 use sheaf_core::vfs::MemoryVfs;
 use sheaf_core::{
-    Durability, Environment, OnConflict, Options, RowBuilder, Store, Value, Write, WriteBatch,
+    Durability, Environment, MemoryUse, OnConflict, Options, PartScan, RowBuilder, Store, Value,
+    Write, WriteBatch,
 };
 
 use crate::support::{
@@ -162,4 +166,59 @@ fn memtables_that_a_change_of_the_table_froze_are_flushed() {
     }
     let snapshot = store.snapshot().unwrap();
     assert_eq!(scan(&snapshot, &def(&store, "t")).len(), 200);
+}
+
+#[test]
+fn pieces_of_a_memtable_are_the_whole_while_rows_are_added() {
+    let store = open(&MemoryVfs::new());
+    let t = create(&store, pairs("t", false));
+    // Commits of one row, of which many together become one chunk.
+    let add = |keys: std::ops::Range<i64>| {
+        for key in keys {
+            put(&store, &t, &[(key, "value")]);
+        }
+    };
+    add(0..63);
+    let snapshot = store.snapshot().unwrap();
+    let table = snapshot.table(t.id).unwrap();
+    let mut seen: Vec<i64> = Vec::new();
+    for i in 0..4 {
+        let scan = PartScan { projection: vec![0], piece: Some((i, 4)), ..PartScan::default() };
+        for part in table.parts() {
+            let batches = block_on(part.scan(scan.clone()).unwrap().try_collect::<Vec<_>>());
+            for batch in batches.unwrap() {
+                seen.extend(batch.column(0).as_primitive::<Int64Type>().values());
+            }
+        }
+        let more = 1_000 + 100 * i as i64;
+        add(more..more + 70);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..63).collect::<Vec<_>>());
+}
+
+#[test]
+fn writers_are_slowed_and_rows_flushed_while_memory_is_short() {
+    let options =
+        Options { memory_limit: 64 << 20, durability: Durability::None, ..Options::default() };
+    let store = Store::open_in(environment(&MemoryVfs::new(), 1), options).unwrap();
+    let t = create(&store, pairs("t", true));
+    let value = "x".repeat(1000);
+    let fill = |keys: std::ops::Range<i64>| {
+        for key in keys {
+            put_rows(&store, &t, &[(key, &value)]);
+        }
+    };
+    fill(0..1_000);
+    assert!(store.stalls().is_empty());
+    // A query has taken all there is.
+    store.memory().set(MemoryUse::Queries, 64 << 20);
+    fill(1_000..3_000);
+    assert!(store.stalls().iter().any(|stall| stall.reason == "the memory limit is reached"));
+    let flushed = || store.jobs().iter().any(|job| job.kind == "flush");
+    while !flushed() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    store.memory().set(MemoryUse::Queries, 0);
+    assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 3_000);
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int32Array};
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::{DataType, Int32Type, TimeUnit};
 use futures::TryStreamExt;
 use futures::executor::block_on;
-use sheaf_core::catalog::{CatalogChange, ColumnId};
+use sheaf_core::catalog::{CatalogChange, ColumnId, TimeToLive};
+use sheaf_core::partition::BucketWidth;
 use sheaf_core::vfs::MemoryVfs;
-use sheaf_core::{Error, OnConflict, PartScan, Store};
+use sheaf_core::{Error, OnConflict, PartScan, RowBuilder, Store, Value, Write, WriteBatch};
 
 use crate::support::{
     PUBLIC, assert_verified, column, create, def, insert, open, pairs, put, scan,
@@ -53,6 +54,34 @@ fn an_added_column_has_its_frozen_value_in_old_rows_wherever_they_are() {
     store.compact(None).unwrap();
     assert_eq!(third_column(&store), [Some(7), Some(7)]);
     assert_verified(&store);
+}
+
+#[test]
+fn a_time_to_live_is_changed_later() {
+    let store = open(&MemoryVfs::new(), 1);
+    let t = create(&store, pairs("t", true));
+    let at = column("at", DataType::Timestamp(TimeUnit::Microsecond, None));
+    store.change_catalog(CatalogChange::AddColumn { table: t.id, column: at }).unwrap();
+    let columns: Vec<ColumnId> = def(&store, "t").live_columns().map(|c| c.id).collect();
+    let set = |ttl| store.change_catalog(CatalogChange::SetTimeToLive { table: t.id, ttl });
+    let at = |column| Some(TimeToLive { column, after: Some(BucketWidth::Micros(10)) });
+    assert!(matches!(set(at(columns[1])), Err(Error::Invalid(_))));
+    assert!(matches!(set(at(ColumnId(99))), Err(Error::NotFound { .. })));
+    let insert = |k: i64, at: Value<'_>| {
+        let mut rows = RowBuilder::new(&def(&store, "t")).unwrap();
+        rows.push(&[k.into(), "x".into(), at]).unwrap();
+        let writes = vec![Write::Put { rows, on_conflict: OnConflict::Fail }];
+        store.commit(WriteBatch { writes, ..WriteBatch::default() }).unwrap();
+    };
+    insert(1, Value::from(-1_000_000_i64));
+    insert(2, Value::Null);
+    assert_eq!(store.expire(Some(t.id)).unwrap(), 0);
+    set(at(columns[2])).unwrap();
+    assert_eq!(store.expire(Some(t.id)).unwrap(), 1);
+    set(None).unwrap();
+    assert_eq!(def(&store, "t").ttl, None);
+    insert(3, Value::from(-1_000_000_i64));
+    assert_eq!(store.expire(Some(t.id)).unwrap(), 0);
 }
 
 #[test]

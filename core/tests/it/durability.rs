@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use sheaf_core::catalog::NewTable;
+use sheaf_core::catalog::{CatalogChange, NewTable};
 use sheaf_core::vfs::{MemoryVfs, Vfs};
-use sheaf_core::{Durability, Error, OnConflict, Options, Store};
+use sheaf_core::{Durability, Error, OnConflict, Options, RowBuilder, Store, Write, WriteBatch};
 
 use crate::support::{
-    assert_verified, create, delete, environment, insert, manual, open, open_with, pairs, put, scan,
+    assert_verified, create, def, delete, environment, insert, manual, open, open_with, pairs, put,
+    scan,
 };
 
 #[test]
@@ -44,6 +45,59 @@ fn an_interval_ends_without_another_commit() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+#[test]
+fn a_table_says_how_durable_its_commits_are() {
+    use Durability::{Interval, None as Never, Sync};
+    for (batch, tables, default, survives) in [
+        // The batch goes first, then the tables, then the store.
+        (None, [None, None], Sync, true),
+        (None, [None, None], Never, false),
+        (None, [Some(Never), Some(Never)], Sync, false),
+        (None, [Some(Sync), Some(Sync)], Never, true),
+        (Some(Sync), [Some(Never), Some(Never)], Never, true),
+        (Some(Never), [Some(Sync), Some(Sync)], Sync, false),
+        // Of several tables the most careful decides.
+        (None, [Some(Never), Some(Sync)], Interval, true),
+        (None, [Some(Never), None], Sync, true),
+        (None, [Some(Never), Some(Interval)], Sync, false),
+    ] {
+        let vfs = MemoryVfs::new();
+        // The interval does not end by itself.
+        let sync_interval = Duration::from_secs(1_000);
+        let options = Options { durability: default, sync_interval, ..manual() };
+        let store = Store::open_in(environment(&vfs, 1), options).unwrap();
+        let [a, b] = [("a", tables[0]), ("b", tables[1])]
+            .map(|(name, durability)| create(&store, NewTable { durability, ..pairs(name, true) }));
+        let write = |table| {
+            let mut rows = RowBuilder::new(table).unwrap();
+            rows.push(&[1.into(), "x".into()]).unwrap();
+            Write::Put { rows, on_conflict: OnConflict::Fail }
+        };
+        let writes = vec![write(&a), write(&b)];
+        store.commit(WriteBatch { writes, read_at: None, durability: batch }).unwrap();
+        let rows = scan(&open(&vfs.power_cut(), 2).snapshot().unwrap(), &a).len();
+        assert_eq!(rows, usize::from(survives), "{batch:?} {tables:?} {default:?}");
+    }
+}
+
+#[test]
+fn the_durability_of_a_table_is_changed_and_kept() {
+    let vfs = MemoryVfs::new();
+    let store = open(&vfs, 1);
+    let id = create(&store, pairs("t", true)).id;
+    let set = |store: &Store, durability| {
+        let change = CatalogChange::SetDurability { table: id, durability };
+        store.change_catalog(change).unwrap();
+        def(store, "t")
+    };
+    put(&store, &set(&store, Some(Durability::None)), &[(1, "lost")]);
+    let store = open(&vfs.power_cut(), 2);
+    assert_eq!(def(&store, "t").durability, Some(Durability::None));
+    assert_eq!(scan(&store.snapshot().unwrap(), &def(&store, "t")), []);
+    put(&store, &set(&store, None), &[(2, "kept")]);
+    assert_eq!(def(&store, "t").durability, None);
 }
 
 #[test]

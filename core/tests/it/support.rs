@@ -29,11 +29,14 @@ pub fn pairs(name: &str, keyed: bool) -> NewTable {
         name: name.into(),
         columns: vec![column("k", DataType::Int64), column("v", DataType::Utf8View)],
         primary_key: if keyed { vec!["k".into()] } else { Vec::new() },
+        key_order: Vec::new(),
         partition: None,
         cluster_by: Vec::new(),
+        cluster_order: Vec::new(),
         encoding: Default::default(),
         row_store: false,
         ttl: None,
+        durability: None,
         options: BTreeMap::new(),
     }
 }

@@ -3,10 +3,12 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable, TableDef};
+use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable, TableDef, TimeToLive};
 use sheaf_core::clock::ManualClock;
+use sheaf_core::partition::BucketWidth;
 use sheaf_core::vfs::MemoryVfs;
 use sheaf_core::{
     Commit, Environment, Error, OnConflict, Options, RowBuilder, RowUpdate, Snapshot, Store, Value,
@@ -281,4 +283,46 @@ fn rows_expire_by_themselves_and_for_good() {
     let store = Store::open_in(environment(&vfs), manual()).unwrap();
     assert_eq!(live(&store), 50);
     assert_verified(&store);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "background work goes by the time of the machine")]
+fn a_changed_time_to_live_is_looked_at_at_once() {
+    let vfs = MemoryVfs::new();
+    let clock = Arc::new(ManualClock::default());
+    clock.advance_us(1_000_000_000);
+    let environment = Environment { clock: Arc::clone(&clock) as _, ..environment(&vfs, 1) };
+    let store = Store::open_in(environment, Options::default()).unwrap();
+    let new = |ttl| NewTable {
+        columns: vec![
+            column("k", DataType::Int64),
+            column("at", DataType::Timestamp(TimeUnit::Microsecond, None)),
+        ],
+        ttl: Some(("at".into(), Some(ttl))),
+        ..pairs("t", true)
+    };
+    let hour = BucketWidth::Micros(3_600_000_000);
+    let t = create(&store, new(hour));
+    let mut rows = RowBuilder::new(&t).unwrap();
+    rows.push(&[Value::from(1), Value::from(-9_000_000_000_i64)]).unwrap();
+    rows.push(&[Value::from(2), Value::from(999_000_000_i64)]).unwrap();
+    commit(&store, vec![Write::Put { rows, on_conflict: OnConflict::Fail }]).unwrap();
+    let wait_for = |count| {
+        let mut looks = 0;
+        loop {
+            let table = store.snapshot().unwrap().table(t.id).unwrap();
+            if table.range(Bound::Unbounded, Bound::Unbounded).unwrap().count() == count {
+                return;
+            }
+            looks += 1;
+            assert!(looks < 10_000, "nothing expires");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    // The table would be looked at again in a while of this clock, which stands.
+    wait_for(1);
+    let column = t.live_columns().nth(1).unwrap().id;
+    let ttl = Some(TimeToLive { column, after: None });
+    store.change_catalog(CatalogChange::SetTimeToLive { table: t.id, ttl }).unwrap();
+    wait_for(0);
 }

@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use sheaf_core::catalog::{Catalog, TableDef, TableId};
+use sheaf_core::MemoryUse;
+use sheaf_core::catalog::{Catalog, ColumnId, ColumnOrder, TableDef, TableId};
 use sheaf_core::partition::BucketWidth;
 
 use super::PinnedCatalog;
 use super::rows::{Column, booleans, counts, instants, numbers, table as rows, texts};
 use crate::error::Result;
+use crate::sql::sql_order;
 
-pub(super) const NAMES: [&str; 7] =
-    ["tables", "segments", "memtables", "jobs", "stalls", "rejects", "settings"];
+pub(super) const NAMES: [&str; 8] =
+    ["tables", "segments", "memtables", "jobs", "stalls", "memory", "rejects", "settings"];
 
 pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
     match name {
@@ -21,6 +23,7 @@ pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dy
         "memtables" => memtables(catalog),
         "jobs" => jobs(catalog),
         "stalls" => stalls(catalog),
+        "memory" => memory(catalog),
         "rejects" => rejects(catalog),
         "settings" => settings(catalog),
         _ => Ok(None),
@@ -39,10 +42,15 @@ fn names<'a>(catalog: &'a Catalog, ids: impl Iterator<Item = Option<TableId>>) -
     ]
 }
 
-/// Names of columns in a list, NULL when there are none.
-fn columns_of(def: &TableDef, ids: &[sheaf_core::catalog::ColumnId]) -> Option<String> {
-    let names: Vec<&str> =
-        ids.iter().filter_map(|id| def.column(*id)).map(|c| c.name.as_str()).collect();
+/// Columns in a list, with their orders; NULL when there are none.
+fn columns_of(
+    def: &TableDef,
+    columns: impl Iterator<Item = (ColumnId, ColumnOrder)>,
+) -> Option<String> {
+    let names: Vec<String> = columns
+        .filter_map(|(id, order)| Some((def.column(id)?, order)))
+        .map(|(column, order)| format!("{}{}", column.name, sql_order(column, order)))
+        .collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -92,12 +100,16 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         ),
         (
             "primary_key",
-            texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.primary_key)))),
+            texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, d.key_columns())))),
         ),
         ("partition_by", texts(infos.iter().map(|i| def(&i.table).and_then(|d| partition_of(d))))),
         (
             "cluster_by",
-            texts(infos.iter().map(|i| def(&i.table).and_then(|d| columns_of(d, &d.cluster_by)))),
+            texts(
+                infos
+                    .iter()
+                    .map(|i| def(&i.table).and_then(|d| columns_of(d, d.cluster_columns()))),
+            ),
         ),
         (
             "format",
@@ -109,6 +121,12 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         ),
         ("row_store", booleans(infos.iter().map(|i| def(&i.table).is_some_and(|d| d.row_store)))),
         ("expires", texts(infos.iter().map(|i| def(&i.table).and_then(|d| expiry_of(d))))),
+        (
+            "durability",
+            texts(infos.iter().map(|i| {
+                def(&i.table).and_then(|d| d.durability).map(|durability| durability.to_string())
+            })),
+        ),
         ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
         ("segments", counts(infos.iter().map(|i| Some(i.segments)))),
         ("disk_bytes", counts(infos.iter().map(|i| Some(i.disk_bytes)))),
@@ -180,6 +198,23 @@ fn jobs(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         ("bytes_in", counts(infos.iter().map(|i| Some(i.bytes_in)))),
         ("bytes_out", counts(infos.iter().map(|i| Some(i.bytes_out)))),
         ("error", texts(infos.iter().map(|i| i.error.as_deref()))),
+    ])
+}
+
+/// What memory is used for, and its limit.
+fn memory(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let memory = catalog.store.memory();
+    let uses = [
+        ("memtables", memory.used(MemoryUse::Memtables)),
+        ("caches", memory.used(MemoryUse::Caches)),
+        ("jobs", memory.used(MemoryUse::Jobs)),
+        ("queries", memory.used(MemoryUse::Queries)),
+        ("all", memory.total()),
+        ("limit", memory.limit()),
+    ];
+    rows(vec![
+        ("used_by", texts(uses.iter().map(|(name, _)| Some(*name)))),
+        ("bytes", counts(uses.iter().map(|(_, bytes)| Some(*bytes as u64)))),
     ])
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use arrow::array::Array;
 use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, DropBehavior, Ident, ObjectName,
-    RenameTableNameKind,
+    RenameTableNameKind, SqlOption,
 };
-use sheaf_core::catalog::{CatalogChange, ColumnDef, TableDef};
+use sheaf_core::catalog::{CatalogChange, ColumnDef, TableDef, TimeToLive};
+use sheaf_core::partition::BucketWidth;
 
 use super::column::{self, column_name, default_text, unsupported_constraint};
+use super::table_options::{ResetOptions, TableOptions, fixed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
 use crate::sql::{fold, ident_position, parse_expression, position_of};
@@ -36,8 +38,7 @@ pub(super) fn run(context: &Context, alter: AlterTable) -> Result<Output> {
     };
     // Each change is a commit of its own: several would not be one.
     let [operation] = operations.as_slice() else {
-        return Err(Error::not_supported("several changes in one ALTER TABLE")
-            .hint("write one ALTER TABLE for each"));
+        return Err(several_changes());
     };
     let changes = changes(context, &table, operation)?;
     if let Some(change) = changes {
@@ -103,6 +104,7 @@ fn changes(
         AlterTableOperation::AlterColumn { column_name, op } => {
             Some(alter_column(context, table, column_name, op)?)
         }
+        AlterTableOperation::SetOptionsParens { options } => Some(options_change(table, options)?),
         AlterTableOperation::AddConstraint { .. } => {
             return Err(unsupported_constraint("of ADD CONSTRAINT"));
         }
@@ -182,6 +184,65 @@ fn alter_column(
         }
     };
     Ok(CatalogChange::SetDefault { table: table.id, column: column.id, default_sql })
+}
+
+/// `SET (ttl = '30 days')`, and `RESET (ttl)`, whose options have no value.
+fn options_change(table: &TableDef, options: &[SqlOption]) -> Result<CatalogChange> {
+    let names = options.iter().map(|option| match option {
+        SqlOption::Ident(name) => Some(name),
+        _ => None,
+    });
+    if let Some(names) = names.collect::<Option<Vec<&Ident>>>() {
+        return match ResetOptions::read(&names)? {
+            ResetOptions { ttl: true, durability: true } => Err(several_changes()),
+            ResetOptions { ttl: true, durability: false } => {
+                Ok(CatalogChange::SetTimeToLive { table: table.id, ttl: None })
+            }
+            ResetOptions { ttl: false, .. } => {
+                Ok(CatalogChange::SetDurability { table: table.id, durability: None })
+            }
+        };
+    }
+    match TableOptions::read(options)? {
+        TableOptions { encoding: Some(_), .. } => Err(fixed("format")),
+        TableOptions { row_store: Some(_), .. } => Err(fixed("row_store")),
+        TableOptions { durability, ttl: None, ttl_column: None, .. } => {
+            Ok(CatalogChange::SetDurability { table: table.id, durability })
+        }
+        TableOptions { durability: None, ttl, ttl_column, .. } => {
+            let ttl = time_to_live(table, ttl, ttl_column)?;
+            Ok(CatalogChange::SetTimeToLive { table: table.id, ttl: Some(ttl) })
+        }
+        _ => Err(several_changes()),
+    }
+}
+
+/// The time to live with what is given; the rest stays as it is.
+fn time_to_live(
+    table: &TableDef,
+    after: Option<BucketWidth>,
+    column: Option<String>,
+) -> Result<TimeToLive> {
+    let current = table.ttl.as_ref();
+    let column = match column {
+        Some(name) => find(table, &Ident::with_quote('"', name))?.id,
+        None => current
+            .map(|ttl| ttl.column)
+            .or_else(|| table.partition.as_ref().map(|partition| partition.column))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidParameter,
+                    "ttl counts from a column, and none is named",
+                )
+                .hint("add ttl_column = 'name'")
+            })?,
+    };
+    Ok(TimeToLive { column, after: after.or_else(|| current.and_then(|ttl| ttl.after)) })
+}
+
+fn several_changes() -> Error {
+    Error::not_supported("several changes in one ALTER TABLE")
+        .hint("write one ALTER TABLE for each")
 }
 
 fn renamed(context: &Context, table: &TableDef, name: &ObjectName) -> Result<String> {

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use datafusion::sql::sqlparser::ast::{
-    CreateTable, CreateTableOptions, Expr, IndexColumn, ObjectName, SqlOption, TableConstraint,
-    Value, WrappedCollection,
+    CreateTable, CreateTableOptions, Expr, IndexColumn, ObjectName, OrderByExpr, OrderByOptions,
+    TableConstraint,
 };
-use sheaf_core::catalog::{CatalogChange, NewColumn, NewTable};
-use sheaf_core::partition::BucketWidth;
-use sheaf_formats::segment::Encoding;
+use sheaf_core::catalog::{CatalogChange, ColumnOrder, NewColumn, NewTable};
 
 use super::column::{self, plain_key, unsupported_constraint};
 use super::partition;
+use super::table_options::TableOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
 use crate::sql::{fold, ident_position, position_of};
+
+/// Columns of a key or a clustering.
+pub(super) type Sorted = Vec<(String, ColumnOrder)>;
 
 pub(super) fn run(context: &Context, table: &CreateTable) -> Result<Output> {
     check_clauses(table)?;
@@ -23,11 +25,11 @@ pub(super) fn run(context: &Context, table: &CreateTable) -> Result<Output> {
         return Ok(Output::done("CREATE TABLE"));
     }
     let mut columns = Vec::with_capacity(table.columns.len());
-    let mut keys: Vec<Vec<String>> = Vec::new();
+    let mut keys: Vec<Sorted> = Vec::new();
     for definition in &table.columns {
         let written = column::read(context, definition)?;
         if written.primary_key {
-            keys.push(vec![written.column.name.clone()]);
+            keys.push(vec![(written.column.name.clone(), ColumnOrder::default())]);
         }
         columns.push(written.column);
     }
@@ -63,7 +65,7 @@ pub(super) fn new_table(
     context: &Context,
     table: &CreateTable,
     mut columns: Vec<NewColumn>,
-    mut keys: Vec<Vec<String>>,
+    mut keys: Vec<Sorted>,
 ) -> Result<NewTable> {
     let name = context.resolve(&table.name)?;
     let schema = context
@@ -90,7 +92,8 @@ pub(super) fn new_table(
         )
         .hint("write PRIMARY KEY (a, b) once for a key of several columns"));
     }
-    let primary_key = keys.pop().unwrap_or_default();
+    let (primary_key, key_order): (Vec<_>, Vec<_>) =
+        keys.pop().unwrap_or_default().into_iter().unzip();
     for key in &primary_key {
         match columns.iter_mut().find(|column| column.name == *key) {
             Some(column) => column.nullable = false,
@@ -103,13 +106,13 @@ pub(super) fn new_table(
     {
         return Err(no_column(column, &columns, "PARTITION BY"));
     }
-    let cluster_by = match &table.cluster_by {
-        None => Vec::new(),
-        Some(WrappedCollection::Parentheses(terms) | WrappedCollection::NoWrapping(terms)) => {
-            terms.iter().map(|term| cluster_column(term, &columns)).collect::<Result<_>>()?
-        }
-    };
-    let TableOptions { encoding, row_store, ttl, ttl_column } = read_options(&table.table_options)?;
+    let terms = table.clustered_by.iter().flat_map(|by| by.sorted_by.iter().flatten());
+    let clustering: Sorted =
+        terms.map(|term| cluster_column(term, &columns)).collect::<Result<_>>()?;
+    let (cluster_by, cluster_order) = clustering.into_iter().unzip();
+    let TableOptions { encoding, row_store, ttl, ttl_column, durability } =
+        read_options(&table.table_options)?;
+    let row_store = row_store.unwrap_or_default();
     if row_store && primary_key.is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidParameter,
@@ -137,11 +140,14 @@ pub(super) fn new_table(
         name: name.name,
         columns,
         primary_key,
+        key_order,
         partition,
         cluster_by,
-        encoding,
+        cluster_order,
+        encoding: encoding.unwrap_or_default(),
         row_store,
         ttl,
+        durability,
         options: BTreeMap::new(),
     })
 }
@@ -151,98 +157,47 @@ fn no_column(name: &str, columns: &[NewColumn], clause: &str) -> Error {
         .suggest(name, columns.iter().map(|c| c.name.as_str()))
 }
 
-fn cluster_column(term: &Expr, columns: &[NewColumn]) -> Result<String> {
-    let Expr::Identifier(ident) = term else {
+fn cluster_column(term: &OrderByExpr, columns: &[NewColumn]) -> Result<(String, ColumnOrder)> {
+    let OrderByExpr { expr: Expr::Identifier(ident), options, with_fill: None } = term else {
         return Err(Error::not_supported(format!("CLUSTER BY {term}"))
-            .at(position_of(term))
+            .at(position_of(&term.expr))
             .hint("name columns"));
     };
     let name = fold(ident);
     if columns.iter().any(|c| c.name == name) {
-        Ok(name)
+        Ok((name, order_of(options)))
     } else {
         Err(no_column(&name, columns, "CLUSTER BY").at(ident_position(ident)))
     }
 }
 
-fn key_column(column: &IndexColumn) -> Result<String> {
+/// As in PostgreSQL: NULLs are greater than all values unless it is said where they go.
+fn order_of(options: &OrderByOptions) -> ColumnOrder {
+    let descending = options.asc == Some(false);
+    ColumnOrder { descending, nulls_first: options.nulls_first.unwrap_or(descending) }
+}
+
+fn key_column(column: &IndexColumn) -> Result<(String, ColumnOrder)> {
     let IndexColumn { column, operator_class: None } = column else {
         return Err(Error::not_supported("an operator class in PRIMARY KEY"));
     };
     match &column.expr {
-        Expr::Identifier(ident)
-            if column.options.asc.is_none() && column.options.nulls_first.is_none() =>
-        {
-            Ok(fold(ident))
+        Expr::Identifier(_) if column.options.nulls_first.is_some() => {
+            Err(Error::not_supported("NULLS FIRST or NULLS LAST in PRIMARY KEY")
+                .hint("columns of a key are never NULL"))
         }
+        Expr::Identifier(ident) => Ok((fold(ident), order_of(&column.options))),
         other => Err(Error::not_supported(format!("{other} in PRIMARY KEY")).hint("name columns")),
     }
 }
 
-/// What WITH says.
-#[derive(Default)]
-struct TableOptions {
-    encoding: Encoding,
-    row_store: bool,
-    ttl: Option<BucketWidth>,
-    ttl_column: Option<String>,
-}
-
 /// `WITH (format = 'parquet', row_store = true, ttl = '30 days', ttl_column = 'seen')`
 fn read_options(options: &CreateTableOptions) -> Result<TableOptions> {
-    let mut read = TableOptions::default();
-    let options = match options {
-        CreateTableOptions::None => return Ok(read),
-        CreateTableOptions::With(options) => options,
-        other => return Err(Error::not_supported(format!("{other} in CREATE TABLE"))),
-    };
-    for option in options {
-        let SqlOption::KeyValue { key, value } = option else {
-            return Err(Error::not_supported(format!("the table option {option}")));
-        };
-        let value = match value {
-            Expr::Value(value) => match &value.value {
-                Value::SingleQuotedString(text) => text.clone(),
-                other => other.to_string(),
-            },
-            Expr::Identifier(ident) => fold(ident),
-            other => other.to_string(),
-        };
-        let wrong =
-            |why: String| Error::new(ErrorKind::InvalidParameter, why).at(ident_position(key));
-        match fold(key).as_str() {
-            "format" => {
-                read.encoding = value
-                    .parse()
-                    .map_err(|error: sheaf_formats::Error| wrong(error.to_string()))?;
-            }
-            "row_store" => {
-                read.row_store = match value.to_lowercase().as_str() {
-                    "true" | "on" | "1" => true,
-                    "false" | "off" | "0" => false,
-                    other => {
-                        return Err(wrong(format!("row_store is true or false, not '{other}'")));
-                    }
-                };
-            }
-            "ttl" => {
-                let parsed = BucketWidth::parse(&value).map_err(|_| {
-                    wrong(format!("ttl is an interval such as '30 days', not '{value}'"))
-                })?;
-                read.ttl = Some(parsed);
-            }
-            "ttl_column" => read.ttl_column = Some(value),
-            other => {
-                return Err(wrong(format!("there is no table option '{other}'"))
-                    .suggest(other, ["format", "row_store", "ttl", "ttl_column"])
-                    .hint(
-                        "there are format ('vortex' or 'parquet'), row_store (true or false), \
-                         ttl (an interval) and ttl_column (a column with a time)",
-                    ));
-            }
-        }
+    match options {
+        CreateTableOptions::None => Ok(TableOptions::default()),
+        CreateTableOptions::With(options) => TableOptions::read(options),
+        other => Err(Error::not_supported(format!("{other} in CREATE TABLE"))),
     }
-    Ok(read)
 }
 
 /// Refuses every clause that is not read above: what is built from the clauses that
@@ -253,7 +208,7 @@ pub(super) fn check_clauses(table: &CreateTable) -> Result<()> {
         .columns(table.columns.clone())
         .constraints(table.constraints.clone())
         .partition_by(table.partition_by.clone())
-        .cluster_by(table.cluster_by.clone())
+        .clustered_by(table.clustered_by.clone())
         .table_options(table.table_options.clone())
         .query(table.query.clone())
         .build();

@@ -8,6 +8,7 @@ mod create_table_as;
 mod drop;
 mod partition;
 mod schema;
+mod table_options;
 mod truncate;
 mod view;
 

@@ -30,7 +30,13 @@ use crate::session::{Context, Output};
 use crate::sql;
 
 pub(crate) use assign::assign;
+pub(crate) use delete::Clauses as DeleteClauses;
+pub(crate) use insert::Clauses as InsertClauses;
 pub(crate) use rows::shape;
+pub(crate) use source::{default_of, is_default, named_columns, places};
+pub(crate) use target::plain_name;
+pub(crate) use update::{Assignments, Clauses as UpdateClauses};
+pub(crate) use upsert::{EXCLUDED, check_target};
 
 /// Whether [`run`] runs a statement of the parser's.
 pub(crate) fn changes_rows(statement: &Statement) -> bool {

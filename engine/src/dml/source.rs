@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sql::{fold, one_ident, parse_expression, position_of};
 
 /// Positions among the table's live columns of the columns that rows are given for.
-pub(super) fn named_columns(table: &TableDef, names: &[ObjectName]) -> Result<Vec<usize>> {
+pub(crate) fn named_columns(table: &TableDef, names: &[ObjectName]) -> Result<Vec<usize>> {
     if names.is_empty() {
         return Ok((0..table.live_columns().count()).collect());
     }
@@ -51,7 +51,7 @@ pub(super) fn find<'a>(table: &'a TableDef, name: &str) -> Result<(usize, &'a Co
 
 /// For each live column of the table, which column of the source it comes from.
 /// Without names the source may leave out the last ones.
-pub(super) fn places(
+pub(crate) fn places(
     table: &TableDef,
     columns: &[usize],
     named: bool,
@@ -143,12 +143,12 @@ fn number(expression: &Expr) -> Option<String> {
 }
 
 /// The word DEFAULT by itself.
-pub(super) fn is_default(expression: &Expr) -> bool {
+pub(crate) fn is_default(expression: &Expr) -> bool {
     matches!(expression, Expr::Identifier(ident) if ident.quote_style.is_none() && fold(ident) == "default")
 }
 
 /// The default of a column as an expression.
-pub(super) fn default_of(column: &ColumnDef) -> Result<Expr> {
+pub(crate) fn default_of(column: &ColumnDef) -> Result<Expr> {
     match &column.default_sql {
         Some(text) => parse_expression(text),
         None => Ok(Expr::value(Value::Null)),

@@ -85,6 +85,18 @@ impl Target {
     }
 }
 
+/// The name of a table that is written without an alias or anything else.
+pub(crate) fn plain_name(written: &TableWithJoins) -> Option<&ObjectName> {
+    match written {
+        // Hints, versions and samples were refused when the statement was parsed.
+        TableWithJoins {
+            relation: TableFactor::Table { name, alias: None, args: None, .. },
+            joins,
+        } if joins.is_empty() => Some(name),
+        _ => None,
+    }
+}
+
 /// Names for the expressions of a select list, which may repeat: `#0`, `#1`…
 pub(super) fn numbered(expressions: impl IntoIterator<Item = Expr>) -> Vec<SelectItem> {
     expressions

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, ObjectName, Query, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, Expr, ObjectName, Query, SelectItem, TableWithJoins, Update,
+    UpdateTableFromKind,
 };
 use sheaf_core::catalog::TableDef;
 use sheaf_core::{OnConflict, Write};
@@ -19,7 +20,7 @@ use crate::session::{Context, Output};
 use crate::sql::{fold, position_of, select};
 
 /// What SET says: columns by position among the live ones, and their new values.
-pub(super) struct Assignments {
+pub(crate) struct Assignments {
     columns: Vec<usize>,
     values: Vec<Expr>,
 }
@@ -78,6 +79,11 @@ impl Assignments {
         self.values.iter()
     }
 
+    /// Columns with their values.
+    pub fn each(&self) -> impl Iterator<Item = (usize, &Expr)> {
+        self.columns.iter().copied().zip(&self.values)
+    }
+
     /// Whether every column but the key is set to the same column of `source`, and
     /// nothing else: then the row of `source` simply takes the old one's place.
     pub fn replace_all(&self, table: &TableDef, source: &str) -> bool {
@@ -100,7 +106,7 @@ impl Assignments {
     }
 
     /// Rows before and after from a batch of the old columns followed by the values.
-    pub fn apply(&self, table: &TableDef, evaluated: &RecordBatch) -> Result<Changed> {
+    pub(super) fn apply(&self, table: &TableDef, evaluated: &RecordBatch) -> Result<Changed> {
         let width = table.live_columns().count();
         let mut after: Vec<ArrayRef> = evaluated.columns()[..width].to_vec();
         let before = table_rows(table, after.clone())?;
@@ -143,7 +149,7 @@ pub(super) async fn run(context: &Context, update: &Update) -> Result<Output> {
     let table = &parts.target.def;
     let width = table.live_columns().count();
     let identity_at = width + parts.assignments.columns.len();
-    if !parts.from.is_empty() {
+    if !parts.clauses.from.is_empty() {
         // A row that joins several rows is changed once, by any one of them.
         let identity: Vec<ArrayRef> = evaluated.columns()[identity_at..].to_vec();
         evaluated = pick(&evaluated, &first_of_each(&identity)?)?;
@@ -168,7 +174,7 @@ pub(super) async fn run(context: &Context, update: &Update) -> Result<Output> {
         };
         context.commit(writes)?;
     }
-    match parts.returning {
+    match parts.clauses.returning {
         Some(items) => returning::run(context, table, &parts.target.alias, items, after).await,
         None => Ok(Output::counted("UPDATE", count)),
     }
@@ -179,50 +185,63 @@ pub(super) fn query(context: &Context, update: &Update) -> Result<(Context, Quer
     build(context, &parts(context, update)?)
 }
 
+/// The clauses of an UPDATE that have a meaning here.
+pub(crate) struct Clauses<'a> {
+    pub table: &'a TableWithJoins,
+    pub assignments: &'a [Assignment],
+    pub from: &'a [TableWithJoins],
+    pub selection: Option<&'a Expr>,
+    pub returning: Option<&'a [SelectItem]>,
+}
+
+impl<'a> Clauses<'a> {
+    /// Reads a statement; one with other clauses is an error.
+    pub fn of(update: &'a Update) -> Result<Self> {
+        let Update {
+            update_token: _,
+            optimizer_hints: _,
+            table,
+            assignments,
+            from,
+            selection,
+            returning,
+            output: None,
+            or: None,
+            order_by,
+            limit: None,
+        } = update
+        else {
+            return Err(Error::not_supported("OUTPUT, OR or LIMIT in UPDATE"));
+        };
+        if !order_by.is_empty() {
+            return Err(Error::not_supported("ORDER BY in UPDATE"));
+        }
+        let from = match from {
+            None => &[],
+            Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(
+                    Error::not_supported("FROM before SET").hint("write UPDATE … SET … FROM …")
+                );
+            }
+        };
+        let (selection, returning) = (selection.as_ref(), returning.as_deref());
+        Ok(Self { table, assignments, from, selection, returning })
+    }
+}
+
+/// An UPDATE whose names are looked up.
 struct Parts<'a> {
     target: Target,
     assignments: Assignments,
-    from: &'a [datafusion::sql::sqlparser::ast::TableWithJoins],
-    selection: Option<&'a Expr>,
-    returning: Option<&'a [datafusion::sql::sqlparser::ast::SelectItem]>,
+    clauses: Clauses<'a>,
 }
 
 fn parts<'a>(context: &Context, update: &'a Update) -> Result<Parts<'a>> {
-    let Update {
-        update_token: _,
-        optimizer_hints: _,
-        table,
-        assignments,
-        from,
-        selection,
-        returning,
-        output: None,
-        or: None,
-        order_by,
-        limit: None,
-    } = update
-    else {
-        return Err(Error::not_supported("OUTPUT, OR or LIMIT in UPDATE"));
-    };
-    if !order_by.is_empty() {
-        return Err(Error::not_supported("ORDER BY in UPDATE"));
-    }
-    let from = match from {
-        None => &[],
-        Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
-        Some(UpdateTableFromKind::BeforeSet(_)) => {
-            return Err(Error::not_supported("FROM before SET").hint("write UPDATE … SET … FROM …"));
-        }
-    };
-    let target = Target::of_relation(context, table)?;
-    let assignments = Assignments::read(&target.def, assignments)?;
-    Ok(Parts {
-        target,
-        assignments,
-        from,
-        selection: selection.as_ref(),
-        returning: returning.as_deref(),
-    })
+    let clauses = Clauses::of(update)?;
+    let target = Target::of_relation(context, clauses.table)?;
+    let assignments = Assignments::read(&target.def, clauses.assignments)?;
+    Ok(Parts { target, assignments, clauses })
 }
 
 /// `SELECT old columns, new values, identity FROM target, from WHERE selection`
@@ -232,6 +251,6 @@ fn build(context: &Context, parts: &Parts<'_>) -> Result<(Context, Query)> {
     let projection =
         numbered(old.chain(parts.assignments.values().cloned()).chain(target.identity()));
     let mut from = vec![target.relation()];
-    from.extend_from_slice(parts.from);
-    Ok((target.scratch(context)?, select(projection, from, parts.selection.cloned())))
+    from.extend_from_slice(parts.clauses.from);
+    Ok((target.scratch(context)?, select(projection, from, parts.clauses.selection.cloned())))
 }

@@ -21,7 +21,7 @@ use crate::session::Context;
 use crate::sql::{column_of, fold, relation, select};
 
 /// The row that was to be inserted.
-const EXCLUDED: &str = "excluded";
+pub(crate) const EXCLUDED: &str = "excluded";
 /// The row that is already there.
 const EXISTING: &str = "existing";
 
@@ -66,7 +66,11 @@ pub(super) async fn run(
 }
 
 /// Conflicts are found by the primary key, so that is what the clause must name.
-fn check_target(table: &TableDef, target: Option<&ConflictTarget>, required: bool) -> Result<()> {
+pub(crate) fn check_target(
+    table: &TableDef,
+    target: Option<&ConflictTarget>,
+    required: bool,
+) -> Result<()> {
     if !table.is_keyed() {
         return Err(Error::new(
             ErrorKind::InvalidStatement,

@@ -1,7 +1,9 @@
 //! Sessions: settings, prepared statements, and running one statement after another.
 
+mod bytes;
 mod context;
 mod describe;
+mod memory;
 mod output;
 mod prepared;
 mod run;
@@ -15,13 +17,14 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
 use parking_lot::{Mutex, RwLock};
 
-use crate::database::{Database, on_query_threads, runtime};
+use crate::database::{Database, on_query_threads, on_waiting_thread, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Readings;
-use crate::point::{self, PointQuery};
+use crate::point::{self, PointStatement};
 use crate::sql::{self, Statement};
 
 pub(crate) use context::{Context, blocking};
+pub(crate) use memory::runtime_env;
 pub use output::{CommandTag, Output, RowStream};
 use prepared::Named;
 pub use prepared::Prepared;
@@ -50,11 +53,12 @@ struct Inner {
 impl Session {
     pub(crate) fn new(database: Database) -> Self {
         let state = Arc::clone(database.template());
+        let settings = Settings::new(Arc::clone(database.store().memory()));
         Self {
             inner: Arc::new(Inner {
                 database,
                 state: RwLock::new(state),
-                settings: RwLock::new(Arc::new(Settings::default())),
+                settings: RwLock::new(Arc::new(settings)),
                 prepared: Mutex::new(HashMap::new()),
                 readings: Readings::default(),
             }),
@@ -64,15 +68,13 @@ impl Session {
     /// Runs one or more statements in order. Each is atomic by itself; the first that
     /// fails ends the run, and those before it stay done.
     pub async fn execute(&self, sql: &str) -> Result<Vec<Output>> {
-        let (session, sql) = (self.clone(), sql.to_owned());
-        on_query_threads(async move {
-            let mut outputs = Vec::new();
-            for statement in sql::parse(&sql)? {
-                outputs.push(session.run(statement, Vec::new()).await?);
-            }
-            Ok(outputs)
-        })
-        .await
+        let Looked { point, statements } = self.look(sql)?;
+        if let Some(point) = point
+            && let (Some(output), _) = self.run_point(point, Vec::new()).await?
+        {
+            return Ok(vec![output]);
+        }
+        self.execute_planned(sql, statements).await
     }
 
     /// Runs exactly one statement.
@@ -82,15 +84,16 @@ impl Session {
 
     /// Runs exactly one statement whose `$1`, `$2`… stand for `parameters`.
     pub async fn query_with(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<Output> {
-        // Worth no other thread. Longer texts may need the stack that the others have.
-        if point::may_be(sql)
-            && let Some(point) = sql::parse_one(sql)?.point_query()
-            && let Some(output) = self.answer(&point, &parameters)?
-        {
-            return Ok(output);
+        let Looked { point, statements } = self.look(sql)?;
+        let mut parameters = parameters;
+        if let Some(point) = point {
+            let (output, given) = self.run_point(point, parameters).await?;
+            if let Some(output) = output {
+                return Ok(output);
+            }
+            parameters = given;
         }
-        let (session, sql) = (self.clone(), sql.to_owned());
-        on_query_threads(async move { session.run(sql::parse_one(&sql)?, parameters).await }).await
+        self.query_planned(sql, statements, parameters).await
     }
 
     /// Parses a statement to run it many times with different parameters.
@@ -103,15 +106,28 @@ impl Session {
     pub fn execute_blocking(&self, sql: &str) -> Result<Vec<Output>> {
         let runtime = runtime()?;
         outside_of_executors()?;
-        runtime.block_on(self.execute(sql))
+        let Looked { point, statements } = self.look(sql)?;
+        if let Some(point) = point
+            && let Some(output) = self.answer(&point, &[])?
+        {
+            return Ok(vec![output]);
+        }
+        runtime.block_on(self.execute_planned(sql, statements))
     }
 
     /// Like [`Session::query_with`], for callers without an executor. Not to be
-    /// called from asynchronous code.
+    /// called from asynchronous code. Changes of single rows are committed by the
+    /// caller's own thread.
     pub fn query_blocking(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<Output> {
         let runtime = runtime()?;
         outside_of_executors()?;
-        runtime.block_on(self.query_with(sql, parameters))
+        let Looked { point, statements } = self.look(sql)?;
+        if let Some(point) = point
+            && let Some(output) = self.answer(&point, &parameters)?
+        {
+            return Ok(output);
+        }
+        runtime.block_on(self.query_planned(sql, statements, parameters))
     }
 
     /// Runs a future to its end on the database's threads, for callers without an
@@ -159,16 +175,92 @@ impl Session {
         Context::new(&self.inner.database, &state, settings, readings, parameters)
     }
 
-    /// The answer to a query for one row by its key; `None` when it must be planned.
-    fn answer(&self, point: &PointQuery, parameters: &[ScalarValue]) -> Result<Option<Output>> {
-        let settings = self.inner.settings.read().clone();
-        point.answer(self.inner.database.store(), &settings, parameters)
+    /// Looks for a statement about single rows. That is worth no other thread; longer
+    /// texts may need the stack that the others have, and are left alone.
+    fn look(&self, sql: &str) -> Result<Looked> {
+        if !point::may_be(sql) {
+            return Ok(Looked::default());
+        }
+        let known = self.inner.database.points();
+        if let Some(point) = known.get(sql) {
+            return Ok(Looked { point: Some(point), statements: None });
+        }
+        let statements = sql::parse(sql)?;
+        let point = match statements.as_slice() {
+            [only] => only.point().map(Arc::new),
+            _ => None,
+        };
+        if let Some(point) = &point {
+            known.put(sql, point);
+        }
+        Ok(Looked { point, statements: Some(statements) })
     }
 
-    async fn run(&self, statement: Statement, parameters: Vec<ScalarValue>) -> Result<Output> {
-        self.inner.readings.clear_progress();
-        run::run(self, statement, parameters).await
+    /// Runs a statement about single rows on this thread; `None` when it must be planned.
+    fn answer(&self, point: &PointStatement, parameters: &[ScalarValue]) -> Result<Option<Output>> {
+        let settings = self.inner.settings.read().clone();
+        point.run(self.inner.database.store(), &settings, parameters)
     }
+
+    /// The same for callers in executors, which must not wait for disks. Gives the
+    /// parameters back.
+    async fn run_point(
+        &self,
+        point: Arc<PointStatement>,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<(Option<Output>, Vec<ScalarValue>)> {
+        if !point.writes() {
+            return Ok((self.answer(&point, &parameters)?, parameters));
+        }
+        let session = self.clone();
+        on_waiting_thread(move || Ok((session.answer(&point, &parameters)?, parameters))).await
+    }
+
+    /// Plans and runs the only one of `statements`, or of what `sql` says.
+    async fn query_planned(
+        &self,
+        sql: &str,
+        statements: Option<Vec<Statement>>,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Output> {
+        let (session, sql) = (self.clone(), sql.to_owned());
+        on_query_threads(async move {
+            let statement = sql::only(parsed(&sql, statements)?)?;
+            session.inner.readings.clear_progress();
+            run::planned(&session, statement, parameters).await
+        })
+        .await
+    }
+
+    /// Runs `statements`, or what `sql` says, in order.
+    async fn execute_planned(
+        &self,
+        sql: &str,
+        statements: Option<Vec<Statement>>,
+    ) -> Result<Vec<Output>> {
+        let (session, sql) = (self.clone(), sql.to_owned());
+        on_query_threads(async move {
+            let mut outputs = Vec::new();
+            for statement in parsed(&sql, statements)? {
+                session.inner.readings.clear_progress();
+                outputs.push(run::run(&session, statement, Vec::new()).await?);
+            }
+            Ok(outputs)
+        })
+        .await
+    }
+}
+
+/// What a look at a text has found.
+#[derive(Default)]
+struct Looked {
+    point: Option<Arc<PointStatement>>,
+    /// What the text says, if it had to be parsed.
+    statements: Option<Vec<Statement>>,
+}
+
+fn parsed(sql: &str, statements: Option<Vec<Statement>>) -> Result<Vec<Statement>> {
+    statements.map_or_else(|| sql::parse(sql), Ok)
 }
 
 impl std::fmt::Debug for Session {

@@ -7,10 +7,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, ValueWithSpan, visit_expressions};
 
-use super::{Output, Session};
-use crate::database::on_query_threads;
+use super::{Output, Session, outside_of_executors, run};
+use crate::database::{on_query_threads, runtime};
 use crate::error::{Error, ErrorKind, Result};
-use crate::point::PointQuery;
+use crate::point::PointStatement;
 use crate::sql::{self, sql_name};
 
 /// A statement that is parsed once and run many times.
@@ -18,28 +18,52 @@ use crate::sql::{self, sql_name};
 pub struct Prepared {
     session: Session,
     statement: sql::Statement,
-    /// The statement, when it asks for one row by its key.
-    point: Option<Arc<PointQuery>>,
+    /// The statement, when it is about single rows.
+    point: Option<Arc<PointStatement>>,
 }
 
 impl Prepared {
     pub(super) fn new(session: Session, statement: sql::Statement) -> Self {
-        let point = statement.point_query().map(Arc::new);
+        let point = statement.point().map(Arc::new);
         Self { session, statement, point }
     }
 
     /// Runs it at the newest snapshot, with `$1`, `$2`… standing for `parameters`. A
-    /// query for one row by its key is answered at once; what it means is worked out
+    /// statement about single rows by their keys runs at once; what it means is worked out
     /// again when a table has changed. Other statements are planned anew, with the types
     /// of these parameters.
     pub async fn run(&self, parameters: Vec<ScalarValue>) -> Result<Output> {
+        let mut parameters = parameters;
+        if let Some(point) = &self.point {
+            let (output, given) = self.session.run_point(Arc::clone(point), parameters).await?;
+            if let Some(output) = output {
+                return Ok(output);
+            }
+            parameters = given;
+        }
+        self.run_planned(parameters).await
+    }
+
+    /// Like [`Prepared::run`], for callers without an executor. Not to be called from
+    /// asynchronous code. Changes of single rows are committed by the caller's own thread.
+    pub fn run_blocking(&self, parameters: Vec<ScalarValue>) -> Result<Output> {
+        let runtime = runtime()?;
+        outside_of_executors()?;
         if let Some(point) = &self.point
             && let Some(output) = self.session.answer(point, &parameters)?
         {
             return Ok(output);
         }
+        runtime.block_on(self.run_planned(parameters))
+    }
+
+    async fn run_planned(&self, parameters: Vec<ScalarValue>) -> Result<Output> {
         let this = self.clone();
-        on_query_threads(async move { this.session.run(this.statement, parameters).await }).await
+        on_query_threads(async move {
+            this.session.inner.readings.clear_progress();
+            run::planned(&this.session, this.statement, parameters).await
+        })
+        .await
     }
 }
 
@@ -47,6 +71,8 @@ impl Prepared {
 #[derive(Clone)]
 pub(super) struct Named {
     pub statement: Statement,
+    /// The statement, when it is about single rows.
+    pub point: Option<Arc<PointStatement>>,
     /// Declared types of parameters; those beyond take the type of the value.
     pub types: Vec<DataType>,
 }

@@ -9,16 +9,43 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::prepared::Named;
-use super::{Output, Session, describe};
+use super::{Output, Session, Settings, blocking, describe};
 use crate::error::{Error, ErrorKind, Result};
-use crate::point::PointQuery;
+use crate::point::{PointStatement, literal};
 use crate::sql::{self, arrow_type, fold, ident_position, one_ident, position_of};
 use crate::{ddl, dml, files};
 
 /// A statement is tried again this often when other commits got in its way.
 const ATTEMPTS_MAX: usize = 10;
 
+/// Runs a statement, without a plan where that can be.
 pub(super) async fn run(
+    session: &Session,
+    statement: sql::Statement,
+    parameters: Vec<ScalarValue>,
+) -> Result<Output> {
+    if let Some(point) = statement.point()
+        && let Some(output) = answered(session, &point, &parameters)?
+    {
+        return Ok(output);
+    }
+    planned(session, statement, parameters).await
+}
+
+/// What a statement about single rows gives without a plan, on a query thread.
+fn answered(
+    session: &Session,
+    point: &PointStatement,
+    parameters: &[ScalarValue],
+) -> Result<Option<Output>> {
+    match point.writes() {
+        true => blocking(|| session.answer(point, parameters)),
+        false => session.answer(point, parameters),
+    }
+}
+
+/// Runs a statement that is not to be answered without a plan.
+pub(super) async fn planned(
     session: &Session,
     statement: sql::Statement,
     parameters: Vec<ScalarValue>,
@@ -41,11 +68,6 @@ async fn run_sql(
 ) -> Result<Output> {
     match statement {
         Statement::Query(_) => {
-            if let Some(point) = PointQuery::recognise(&statement)
-                && let Some(output) = session.answer(&point, &parameters)?
-            {
-                return Ok(output);
-            }
             let context = session.context(parameters)?;
             let plan = context.plan(statement).await?;
             Output::running(context.stream(&plan).await?).await
@@ -85,7 +107,8 @@ async fn run_sql(
                 return Err(Error::new(ErrorKind::DuplicateObject, format!("prepared statement '{name}' already exists"))
                     .hint(format!("DEALLOCATE {name} first")));
             }
-            prepared.insert(name, Named { statement: *statement, types });
+            let point = PointStatement::recognise(&statement).map(Arc::new);
+            prepared.insert(name, Named { statement: *statement, point, types });
             Ok(Output::done("PREPARE"))
         }
         Statement::Execute {
@@ -227,16 +250,28 @@ async fn execute(
     let folded = one_ident(name)?;
     let named = session.inner.prepared.lock().get(&folded).cloned();
     let named = named.ok_or_else(|| unknown_prepared(session, &folded).at(position_of(name)))?;
-    let context = session.context(Vec::new())?;
-    let mut values = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        values.push(ScalarValue::try_from_array(&context.evaluate(argument, 1)?, 0)?);
+    let values = named.parameters(&folded, evaluated(session, arguments)?)?;
+    if let Some(point) = &named.point
+        && let Some(output) = answered(session, point, &values)?
+    {
+        return Ok(output);
     }
-    let values = named.parameters(&folded, values)?;
     if matches!(named.statement, Statement::Execute { .. } | Statement::Prepare { .. }) {
         return Err(Error::not_supported("PREPARE or EXECUTE inside a prepared statement"));
     }
-    Box::pin(run(session, sql::Statement::Sql(Box::new(named.statement)), values)).await
+    Box::pin(planned(session, sql::Statement::Sql(Box::new(named.statement)), values)).await
+}
+
+/// The values of EXECUTE.
+fn evaluated(session: &Session, arguments: Vec<Expr>) -> Result<Vec<ScalarValue>> {
+    if let Some(literals) = arguments.iter().map(literal).collect() {
+        return Ok(literals);
+    }
+    let context = session.context(Vec::new())?;
+    let value = |argument| -> Result<ScalarValue> {
+        Ok(ScalarValue::try_from_array(&context.evaluate(argument, 1)?, 0)?)
+    };
+    arguments.into_iter().map(value).collect()
 }
 
 fn deallocate(session: &Session, name: &Ident) -> Result<Output> {
@@ -300,7 +335,8 @@ fn reset_setting(session: &Session, reset: Reset) -> Result<Output> {
             change(session, &name, None)
         }
         Reset::ALL => {
-            *session.inner.settings.write() = Default::default();
+            let memory = Arc::clone(session.database().store().memory());
+            *session.inner.settings.write() = Arc::new(Settings::new(memory));
             *session.inner.state.write() = Arc::clone(session.inner.database.template());
             Ok(Output::done("RESET"))
         }

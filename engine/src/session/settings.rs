@@ -1,8 +1,12 @@
 //! Settings of a session: ours by their own names, DataFusion's under `datafusion.`.
 
-use datafusion::config::ConfigOptions;
-use sheaf_core::Durability;
+use std::sync::Arc;
 
+use datafusion::config::ConfigOptions;
+use sheaf_core::memory::{LIMIT_MIN, default_limit};
+use sheaf_core::{Durability, Memory};
+
+use super::bytes;
 use super::state::DEFAULT_SCHEMA;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -11,14 +15,10 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct Settings {
     /// Schema of unqualified names.
     pub schema: String,
-    /// When commits are acknowledged; the database's default without it.
+    /// When commits are acknowledged; the tables' or the database's default without it.
     pub durability: Option<Durability>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { schema: DEFAULT_SCHEMA.to_owned(), durability: None }
-    }
+    /// The budget of the whole database: its limit is a setting that all sessions share.
+    pub memory: Arc<Memory>,
 }
 
 /// A row of `sheaf.settings`.
@@ -30,13 +30,15 @@ pub(crate) struct SettingRow {
 
 const SEARCH_PATH: &str = "search_path";
 const DURABILITY: &str = "durability";
+const MEMORY_LIMIT: &str = "memory_limit";
 const TIMEZONE: &str = "timezone";
-const OURS: [(&str, &str); 3] = [
+const OURS: [(&str, &str); 4] = [
     (SEARCH_PATH, "Schema that unqualified names are looked up and created in"),
     (
         DURABILITY,
-        "When a commit is acknowledged: sync, interval, none, or default for the database's",
+        "When a commit is acknowledged: sync, interval, none, or default for the tables' or the database's",
     ),
+    (MEMORY_LIMIT, "Bytes that the database may use, in all sessions, mapped files apart: '4GB'"),
     (TIMEZONE, "Time zone of timestamps with time zone: always UTC"),
 ];
 
@@ -45,6 +47,11 @@ const FIXED: [&str; 3] =
     ["datafusion.sql_parser.", "datafusion.catalog.", "datafusion.execution.time_zone"];
 
 impl Settings {
+    /// Those that a session of a database with this budget begins with.
+    pub(crate) fn new(memory: Arc<Memory>) -> Self {
+        Self { schema: DEFAULT_SCHEMA.to_owned(), durability: None, memory }
+    }
+
     /// All settings, ours first.
     pub(crate) fn list(&self, options: &ConfigOptions) -> Vec<SettingRow> {
         let ours = OURS.iter().map(|(name, description)| SettingRow {
@@ -68,15 +75,10 @@ impl Settings {
     fn ours(&self, name: &str) -> Option<String> {
         match name {
             SEARCH_PATH => Some(self.schema.clone()),
-            DURABILITY => Some(
-                match self.durability {
-                    None => "default",
-                    Some(Durability::Sync) => "sync",
-                    Some(Durability::Interval) => "interval",
-                    Some(Durability::None) => "none",
-                }
-                .to_owned(),
-            ),
+            DURABILITY => {
+                Some(self.durability.map_or_else(|| "default".to_owned(), |d| d.to_string()))
+            }
+            MEMORY_LIMIT => Some(bytes::show(self.memory.limit())),
             TIMEZONE => Some("UTC".to_owned()),
             _ => None,
         }
@@ -117,14 +119,20 @@ impl Settings {
         match name {
             SEARCH_PATH => self.schema = value.unwrap_or(DEFAULT_SCHEMA).to_owned(),
             DURABILITY => {
-                self.durability = match value.map(str::to_lowercase).as_deref() {
-                    None | Some("default") => None,
-                    Some("sync") => Some(Durability::Sync),
-                    Some("interval") => Some(Durability::Interval),
-                    Some("none") => Some(Durability::None),
-                    Some(_) => return impossible("use sync, interval, none or default"),
+                self.durability = match value {
+                    None => None,
+                    Some(value) if value.eq_ignore_ascii_case("default") => None,
+                    Some(value) => match value.parse() {
+                        Ok(durability) => Some(durability),
+                        Err(_) => return impossible("use sync, interval, none or default"),
+                    },
                 }
             }
+            MEMORY_LIMIT => match value.map_or(Some(default_limit()), bytes::parse) {
+                Some(bytes) if bytes >= LIMIT_MIN => self.memory.set_limit(bytes),
+                Some(_) => return impossible("64 MiB are the least"),
+                None => return impossible("write a number of bytes, as '512MB' or '4 GiB'"),
+            },
             TIMEZONE => {
                 if !value.is_none_or(|v| {
                     ["utc", "etc/utc", "gmt", "+00:00", "0"].contains(&v.to_lowercase().as_str())
@@ -170,7 +178,8 @@ mod tests {
 
     #[test]
     fn settings_are_checked_when_they_are_set() {
-        let (mut settings, mut options) = (Settings::default(), ConfigOptions::new());
+        let memory = Arc::new(Memory::new(1 << 30));
+        let (mut settings, mut options) = (Settings::new(memory), ConfigOptions::new());
         settings.set("durability", Some("interval"), &mut options).unwrap();
         assert_eq!(
             settings.get("durability", &options).unwrap().value.as_deref(),
@@ -180,7 +189,11 @@ mod tests {
         assert_eq!(options.execution.batch_size.get(), 100);
         settings.set("datafusion.execution.batch_size", None, &mut options).unwrap();
         assert_eq!(options.execution.batch_size.get(), 8192);
+        settings.set("memory_limit", Some("2 GiB"), &mut options).unwrap();
+        assert_eq!(settings.memory.limit(), 2 << 30);
         for (name, value) in [
+            ("memory_limit", "1MB"),
+            ("memory_limit", "a lot"),
             ("durability", "maybe"),
             ("timezone", "Mars"),
             ("datafusion.catalog.default_schema", "x"),

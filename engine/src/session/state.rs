@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionConfig;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 
 use crate::error::Result;
@@ -17,7 +18,7 @@ use crate::sql::{
 pub(super) const DEFAULT_SCHEMA: &str = "public";
 
 /// The state that sessions of a database start with.
-pub(crate) fn initial_state() -> Result<SessionState> {
+pub(crate) fn initial_state(runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
@@ -39,6 +40,7 @@ pub(crate) fn initial_state() -> Result<SessionState> {
     options.execution.perfect_hash_join_min_key_density = 0.05;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
+        .with_runtime_env(runtime)
         .with_default_features()
         .with_type_planner(Arc::new(SheafTypes))
         .with_optimizer_rules(logical_rules())

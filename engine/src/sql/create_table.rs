@@ -2,7 +2,9 @@
 //! `CLUSTER BY` and `WITH` in any order, then perhaps `AS query`.
 
 use datafusion::sql::sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
-use datafusion::sql::sqlparser::ast::{CreateTableOptions, Statement, WrappedCollection};
+use datafusion::sql::sqlparser::ast::{
+    ClusteredBy, CreateTableOptions, OrderByExpr, Statement, Value,
+};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -50,9 +52,9 @@ fn after_keywords(parser: &mut Parser) -> Result<Statement, ParserError> {
         } else if parser.parse_keywords(&[Keyword::CLUSTER, Keyword::BY]) {
             once(&mut clustered, "CLUSTER BY")?;
             parser.expect_token(&Token::LParen)?;
-            let columns = parser.parse_comma_separated(Parser::parse_expr)?;
+            let columns = parser.parse_comma_separated(Parser::parse_order_by_expr)?;
             parser.expect_token(&Token::RParen)?;
-            table = table.cluster_by(Some(WrappedCollection::Parentheses(columns)));
+            table = table.clustered_by(Some(sorted_by(columns)));
         } else if parser.peek_keyword(Keyword::WITH) {
             once(&mut with, "WITH")?;
             table =
@@ -75,6 +77,11 @@ fn after_keywords(parser: &mut Parser) -> Result<Statement, ParserError> {
         }
     }
     Ok(table.build().into())
+}
+
+/// Where the tree has room for an order: its CLUSTER BY has columns alone.
+fn sorted_by(columns: Vec<OrderByExpr>) -> ClusteredBy {
+    ClusteredBy { columns: Vec::new(), sorted_by: Some(columns), num_buckets: Value::Null }
 }
 
 fn once(seen: &mut bool, clause: &str) -> Result<(), ParserError> {

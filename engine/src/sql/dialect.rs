@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
+use super::alter_table::parse_reset;
 use super::create_table::parse_create_table;
 
 /// PostgreSQL's dialect. The parser takes it for PostgreSQL's own wherever it asks;
@@ -30,7 +31,7 @@ impl Dialect for SheafDialect {
     }
 
     fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
-        parse_create_table(parser)
+        parse_create_table(parser).or_else(|| parse_reset(parser))
     }
 
     fn identifier_quote_style(&self, identifier: &str) -> Option<char> {

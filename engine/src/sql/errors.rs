@@ -50,7 +50,7 @@ pub(crate) fn planner_error(error: &DataFusionError) -> Error {
         DF::Configuration(text) => Error::new(ErrorKind::InvalidParameter, first_line(text)),
         DF::Execution(text) => Error::new(ErrorKind::InvalidStatement, first_line(text)),
         DF::ResourcesExhausted(text) => Error::new(ErrorKind::OutOfMemory, first_line(text))
-            .hint("the query needs more memory than the budget has"),
+            .hint("SET memory_limit to more, or ask for less at a time"),
         DF::IoError(inner) => Error::new(ErrorKind::Io, inner.to_string()),
         DF::ObjectStore(inner) => Error::new(ErrorKind::Io, inner.to_string()),
         DF::ParquetError(inner) => Error::new(ErrorKind::InvalidText, inner.to_string()),

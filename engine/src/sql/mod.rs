@@ -1,8 +1,10 @@
 //! SQL text to statements: dialect, limits, types, names, and errors with positions.
 
+mod alter_table;
 mod binder;
 mod build;
 mod column_names;
+mod column_order;
 mod copy;
 mod copy_option;
 mod create_table;
@@ -27,6 +29,7 @@ pub(crate) use binder::{bind_constant, bind_query};
 pub(crate) use build::{
     column_of, relation, relation_named, select, string_literal, with_column_names,
 };
+pub use column_order::sql_order;
 pub(crate) use copy::Copy;
 pub(crate) use copy_option::{CopyOption, CopyOptions, OptionValue};
 pub(crate) use create_table::PARTITION_FUNCTION;
@@ -35,7 +38,9 @@ pub(crate) use floats::FloatsWin;
 pub(crate) use function_relations::FunctionRelations;
 pub(crate) use names::{CATALOG, Resolved, fold, ident_position, one_ident, position_of, resolve};
 pub(crate) use overflow::CheckedIntegers;
-pub(crate) use parse::{parse, parse_expression, parse_object_name, parse_one, parse_query_text};
+pub(crate) use parse::{
+    only, parse, parse_expression, parse_object_name, parse_one, parse_query_text,
+};
 pub(crate) use split::{complete_statements, is_complete, split};
 pub(crate) use statement::Statement;
 pub(crate) use types::{SheafTypes, arrow_type, arrow_type_of_text};

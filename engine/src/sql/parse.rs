@@ -46,7 +46,11 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
 
 /// The only statement of `sql`.
 pub(crate) fn parse_one(sql: &str) -> Result<Statement> {
-    let mut statements = parse(sql)?;
+    only(parse(sql)?)
+}
+
+/// The only one of the statements.
+pub(crate) fn only(mut statements: Vec<Statement>) -> Result<Statement> {
     match (statements.len(), statements.pop()) {
         (1, Some(statement)) => Ok(statement),
         (count, _) => Err(Error::new(

@@ -1,10 +1,10 @@
 //! A statement: of the parser's grammar, or of ours where the parser's has no room
 //! for what we say.
 
-use crate::point::PointQuery;
 use datafusion::sql::sqlparser::ast;
 
 use super::copy::Copy;
+use crate::point::PointStatement;
 
 /// What a text of SQL is parsed into.
 #[derive(Clone, Debug)]
@@ -16,10 +16,10 @@ pub(crate) enum Statement {
 }
 
 impl Statement {
-    /// The query for one row by its key that it may be.
-    pub fn point_query(&self) -> Option<PointQuery> {
+    /// The statement about single rows that it may be.
+    pub fn point(&self) -> Option<PointStatement> {
         match self {
-            Self::Sql(statement) => PointQuery::recognise(statement),
+            Self::Sql(statement) => PointStatement::recognise(statement),
             Self::Copy(_) => None,
         }
     }

@@ -34,3 +34,10 @@ async fn an_update_is_a_query_for_old_rows_and_new_values() {
 async fn a_delete_from_an_append_table_asks_for_row_ids() {
     insta::assert_snapshot!(plan("EXPLAIN DELETE FROM readings USING stations s WHERE s.id = station AND s.name = 'south'").await);
 }
+
+#[tokio::test]
+async fn a_delete_of_a_range_of_keys_reads_nothing_but_keys() {
+    let plan = plan("EXPLAIN DELETE FROM stations WHERE id >= 2 AND id < 10").await;
+    assert!(plan.contains("table=public.stations"), "{plan}");
+    assert!(plan.contains("projection=[id], "), "{plan}");
+}

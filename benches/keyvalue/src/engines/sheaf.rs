@@ -42,11 +42,14 @@ impl Sheaf {
                 name: "kv".into(),
                 columns: vec![column("k"), column("v")],
                 primary_key: vec!["k".into()],
+                key_order: Vec::new(),
                 partition: None,
                 cluster_by: Vec::new(),
+                cluster_order: Vec::new(),
                 encoding: Default::default(),
                 row_store: true,
                 ttl: None,
+                durability: None,
                 options: BTreeMap::new(),
             }))?;
         }

@@ -36,6 +36,7 @@ impl Fixture {
         let table = NewTable {
             row_store: false,
             ttl: None,
+            durability: None,
             schema: SchemaId(1),
             name: "t".into(),
             columns: vec![
@@ -46,8 +47,10 @@ impl Fixture {
                 column("ts", DataType::Timestamp(TimeUnit::Microsecond, None), true),
             ],
             primary_key: if keyed { vec!["k".into()] } else { vec![] },
+            key_order: vec![],
             partition: None,
             cluster_by: vec![],
+            cluster_order: vec![],
             encoding,
             options: Default::default(),
         };

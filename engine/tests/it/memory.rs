@@ -1,0 +1,91 @@
+//! The memory limit: queries spill, or end with an error that says so.
+
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use sheafdb::{Database, ErrorKind, OpenOptions, Session};
+
+const ROWS: u64 = 1_000_000;
+
+fn small(folder: &std::path::Path) -> (Database, Session) {
+    let options = OpenOptions::new().memory_limit(64 << 20);
+    let database = Database::open_with(folder.join("db"), options).unwrap();
+    let session = database.session();
+    session
+        .execute_blocking(&format!(
+            "CREATE TABLE t AS SELECT n, (n * 7919) % {ROWS} AS m, \
+             'a text that takes some room ' || CAST(n AS TEXT) AS label \
+             FROM generate_series(0, {}) AS s(n)",
+            ROWS - 1
+        ))
+        .unwrap();
+    (database, session)
+}
+
+/// The rows of an answer, as texts.
+fn texts(session: &Session, sql: &str) -> Vec<Vec<String>> {
+    let output = session.query_blocking(sql, vec![]).unwrap();
+    let batches = session.block_on(output.collect()).unwrap().unwrap();
+    let options = FormatOptions::default();
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
+            .collect();
+        rows.extend((0..batch.num_rows()).map(|row| {
+            columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>()
+        }));
+    }
+    rows
+}
+
+#[test]
+fn orders_and_groups_that_do_not_fit_spill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, session) = small(folder.path());
+    let order = "SELECT count(*), sum(CAST(m + 1 = r AS INT)) FROM \
+        (SELECT m, row_number() OVER (ORDER BY m, label) AS r FROM t)";
+    assert_eq!(texts(&session, order)[0], [ROWS.to_string(), ROWS.to_string()]);
+    let groups = "SELECT count(*), sum(c) FROM (SELECT label, count(*) AS c FROM t GROUP BY label)";
+    assert_eq!(texts(&session, groups)[0], [ROWS.to_string(), ROWS.to_string()]);
+    // Nothing is left of it.
+    assert_eq!(
+        texts(&session, "SELECT bytes FROM sheaf.memory WHERE used_by = 'queries'"),
+        [["0"]]
+    );
+    let spilled = std::fs::read_dir(folder.path().join("db/tmp")).unwrap();
+    let files = spilled.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    assert_eq!(files.count(), 0);
+    database.close().unwrap();
+}
+
+#[test]
+fn a_query_that_cannot_spill_says_what_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, session) = small(folder.path());
+    let join = "SELECT count(*) FROM t JOIN t AS u ON t.label = u.label";
+    let error = session
+        .query_blocking(join, vec![])
+        .and_then(|output| session.block_on(output.collect())?)
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::OutOfMemory, "{error:?}");
+    assert!(error.hint.unwrap().contains("SET memory_limit"));
+    session.execute_blocking("SET memory_limit = '4GB'").unwrap();
+    assert_eq!(texts(&session, join), [[ROWS.to_string()]]);
+    assert_eq!(texts(&session, "SHOW memory_limit")[0].last().unwrap(), "3.7 GiB");
+    database.close().unwrap();
+}
+
+#[test]
+fn what_a_killed_process_spilled_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(folder.path()).unwrap();
+    database.close().unwrap();
+    drop(database);
+    let left = folder.path().join("tmp/datafusion-left");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("spilled"), "rows").unwrap();
+    let database = Database::open(folder.path()).unwrap();
+    assert!(!left.exists());
+    database.close().unwrap();
+}
