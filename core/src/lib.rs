@@ -54,5 +54,5 @@ pub use memory::{Memory, MemoryUse};
 pub use row::{Row, RowBuilder, RowUpdate, Value};
 pub use segment::{ROWID_COLUMN, SEQ_COLUMN};
 pub use snapshot::{Columns, Part, PartScan, Snapshot, TableSnapshot};
-pub use store::{Environment, Options, Store};
+pub use store::{Compression, Environment, Options, Store};
 pub use write::{Commit, Durability, OnConflict, Write, WriteBatch};

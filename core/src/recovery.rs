@@ -101,8 +101,8 @@ pub(crate) fn recover(
             });
         }
         if writer && i + 1 == files.len() {
-            if outcome.torn > 0 {
-                tracing::warn!(path, bytes = outcome.torn, "cutting a torn tail off the log");
+            if outcome.after > 0 {
+                tracing::info!(path, bytes = outcome.after, "cutting off what follows the log");
             }
             if outcome.end < log::HEADER_LEN {
                 vfs.delete(&path).map_err(|source| Error::Io { path, source })?;

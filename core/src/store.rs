@@ -20,6 +20,16 @@ use crate::{Error, Result, inspect, verify};
 
 pub(crate) use crate::writer::Writer;
 
+/// How rows of large commits are written to the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are: the least work.
+    #[default]
+    None,
+    /// By LZ4, where that halves them: fewer bytes for a slow or worn disk.
+    Lz4,
+}
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -37,6 +47,11 @@ pub struct Options {
     /// Bytes of memtables, immutable ones included, that trigger a flush; a sixteenth of
     /// the memory limit does, too.
     pub memtable_bytes: usize,
+    /// Bytes of the log from which on the tables are flushed that it is kept for. At twice
+    /// as many writers are slowed, at four times as many they wait.
+    pub log_bytes: u64,
+    /// How rows of large commits are written to the log.
+    pub log_compression: Compression,
     /// Rows of a full segment.
     pub segment_rows: usize,
     /// Flush and compact in the background.
@@ -54,6 +69,8 @@ impl Default for Options {
             sync_interval: Duration::from_millis(200),
             memory_limit: memory::default_limit(),
             memtable_bytes: 128 << 20,
+            log_bytes: 1 << 30,
+            log_compression: Compression::default(),
             segment_rows: 1 << 20,
             background: true,
             compaction_bytes_per_second: 256 << 20,

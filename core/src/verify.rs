@@ -59,7 +59,7 @@ fn check_log(vfs: &dyn Vfs, report: &mut VerifyReport) -> Result<()> {
             Ok(outcome) => {
                 report.bytes += outcome.end;
                 // The last file may be written to while it is read.
-                if outcome.torn > 0 && i + 1 < files.len() {
+                if outcome.after > 0 && i + 1 < files.len() {
                     problem = Some(format!("damaged at byte {}", outcome.end));
                 }
             }

@@ -1,5 +1,6 @@
 //! The writing side of a store: opening, the background threads, and work on files.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use crate::catalog::TableId;
 use crate::clock::new_ulid;
 use crate::collect;
 use crate::commit::{
-    Command, CommitQueue, Committer, CompactionCommit, FlushCommit, NewFiles, Reply, Seed, prepare,
+    Command, CommitQueue, Committer, CompactionCommit, FlushCommit, NewFiles, Prepared, Reply,
+    Seed, prepare,
 };
 use crate::compaction::{self, Policy};
 use crate::expiry;
@@ -21,11 +23,11 @@ use crate::flush::{Flushed, write_memtable};
 use crate::inspect::{JobInfo, StallInfo};
 use crate::jobs::{Jobs, Work};
 use crate::lock::WriterLock;
-use crate::log::LogWriter;
+use crate::log::{LogWriter, SpareFiles};
 use crate::manifest::{self, ManifestLog};
 use crate::memory::Memory;
 use crate::memtable::Memtable;
-use crate::pressure::Pressure;
+use crate::pressure::{Limits, Pressure, SLOW_SEGMENTS};
 use crate::recovery::{self, Recovered};
 use crate::segment::{SegmentHandle, WriteContext, write_deletes};
 use crate::snapshot::Snapshot;
@@ -37,6 +39,11 @@ use crate::{Error, Result};
 
 /// How often the maintenance thread looks for something to compact or delete.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// A log file is followed by the next at the latest when it holds this many bytes, and
+/// when it is this part of what the log may hold.
+const LOG_FILE_BYTES_MAX: u64 = 64 << 20;
+const LOG_FILES: u64 = 16;
 
 /// A merge that is ahead of its budget by less goes on.
 const PACE_US: i64 = 20_000;
@@ -115,15 +122,17 @@ impl Writer {
         let version = manifest.commit(last_seq, Vec::new())?;
         let state = crate::state::State { manifest_version: version, ..state };
         let first_seq = end.map_or(0, |at| at.first_seq + 1).max(last_seq + 1);
-        let log = LogWriter::create(Arc::clone(&vfs), context.identity(), first_seq)?;
+        let log_file_bytes = (options.log_bytes / LOG_FILES).min(LOG_FILE_BYTES_MAX);
+        let spares = SpareFiles::new(Arc::clone(&vfs), log_file_bytes / 2)?;
+        let log = LogWriter::create(Arc::clone(&vfs), spares, context.identity(), first_seq)?;
         let (first, offset) = log.durable_position();
         lock.publish_position(first, offset)
             .map_err(|source| Error::Io { path: "LOCK".into(), source })?;
 
         let shared = Arc::new(Shared::new(state, last_seq));
-        let pressure =
-            Pressure::new(options.memtable_bytes, Arc::clone(&memory), Arc::clone(&clock));
-        let pressure = Arc::new(pressure);
+        let Options { memtable_bytes, log_bytes, .. } = options;
+        let limits = Limits { memtable_bytes, log_bytes };
+        let pressure = Arc::new(Pressure::new(limits, Arc::clone(&memory), Arc::clone(&clock)));
         let committer = Committer::new(Seed {
             shared: Arc::clone(&shared),
             context: context.clone(),
@@ -135,6 +144,7 @@ impl Writer {
             pressure: Arc::clone(&pressure),
             memory: Arc::clone(&memory),
             sync_interval: options.sync_interval,
+            log_file_bytes,
         });
         let commits = Arc::new(CommitQueue::new(committer));
         let timer = Arc::clone(&commits);
@@ -196,6 +206,7 @@ impl Writer {
                     });
                     if std::panic::catch_unwind(turn).is_err() {
                         tracing::error!("a merge panicked");
+                        writer.pressure.merges_stuck();
                     }
                 }
             })?;
@@ -226,18 +237,36 @@ impl Writer {
 
     /// Commits `batch`; returns when it is as durable as asked.
     pub(crate) fn commit(&self, batch: WriteBatch) -> Result<Commit> {
-        let mut prepared = prepare(batch, self.options.durability)?;
+        let prepared = self.prepare(batch)?;
+        // Without a background thread nobody merges unasked.
+        if self.options.background && self.pressure.wants_merges() {
+            let tables: Vec<TableId> = prepared.ops.iter().map(|op| op.table().id).collect();
+            self.pressure.wait_for_merges(&tables, prepared.bytes)?;
+        }
+        self.commit_prepared(prepared)
+    }
+
+    /// The same for a thread that has merges to do: it waits for none.
+    fn commit_beside_merges(&self, batch: WriteBatch) -> Result<Commit> {
+        self.commit_prepared(self.prepare(batch)?)
+    }
+
+    fn prepare(&self, batch: WriteBatch) -> Result<Prepared> {
+        prepare(batch, self.options.durability, self.options.log_compression)
+    }
+
+    fn commit_prepared(&self, mut prepared: Prepared) -> Result<Commit> {
         self.wait_for_room(prepared.bytes)?;
         prepared.probe(&self.shared.current())?;
         self.call(|reply| Command::Write(prepared, reply))
     }
 
-    /// Blocks while memtables are far too large. Without a background thread the
+    /// Blocks while memtables or log are far too large. Without a background thread the
     /// caller itself makes room.
     fn wait_for_room(&self, bytes: usize) -> Result<()> {
         if !self.options.background {
             while let Ok(Some(table)) = self.pressure.next_flush(Duration::ZERO) {
-                if let Err(error) = self.flush(table) {
+                if let Err(error) = self.flush(table).and_then(|()| self.collect()) {
                     self.pressure.flush_failed(table, &error.to_string());
                     return Err(error);
                 }
@@ -263,7 +292,17 @@ impl Writer {
         self.pressure.flushing(Some(table));
         let flushed = self.flush_memtables(table);
         self.pressure.flushing(None);
+        self.note_unmerged(table, None);
         flushed
+    }
+
+    /// Writers of a table are held up while too many flushed segments overlap.
+    fn note_unmerged(&self, table: TableId, merged: Option<bool>) {
+        let state = self.shared.current();
+        let count = |table| compaction::unmerged(table, SLOW_SEGMENTS);
+        // What cannot be read cannot be merged either: nobody is to wait for that.
+        let count = state.tables.get(&table).map_or(0, |table| count(table).unwrap_or(0));
+        self.pressure.note_unmerged(table, count, merged);
     }
 
     fn flush_memtables(&self, table: TableId) -> Result<()> {
@@ -371,7 +410,15 @@ impl Writer {
         };
         let Some(pick) = compaction::pick(current, &policy)? else { return Ok(false) };
         let needed = pick.memory().min(policy.memory);
-        let Some(_memory) = self.memory.wait(needed, || *self.open.lock()) else {
+        let looked = Cell::new(false);
+        let goes_on = || {
+            if looked.replace(true) {
+                // Those who wait for merges may have the memory.
+                self.pressure.merges_stuck();
+            }
+            *self.open.lock()
+        };
+        let Some(_memory) = self.memory.wait(needed, goes_on) else {
             return Err(closing());
         };
         let mut done = false;
@@ -409,15 +456,18 @@ impl Writer {
             return Ok((0, false));
         };
         let mut conflict = false;
-        let work = self.jobs.run("expire", Some(table), || match self.commit(batch) {
-            Ok(commit) => Ok(Work { rows_out: commit.deleted, ..Work::default() }),
-            // Somebody changed one of the rows, or the table, or dropped it.
-            Err(Error::Conflict { .. } | Error::SchemaChanged { .. } | Error::NotFound { .. }) => {
-                conflict = true;
-                Ok(Work::default())
-            }
-            Err(error) => Err(error),
-        })?;
+        let work =
+            self.jobs.run("expire", Some(table), || match self.commit_beside_merges(batch) {
+                Ok(commit) => Ok(Work { rows_out: commit.deleted, ..Work::default() }),
+                // Somebody changed one of the rows, or the table, or dropped it.
+                Err(
+                    Error::Conflict { .. } | Error::SchemaChanged { .. } | Error::NotFound { .. },
+                ) => {
+                    conflict = true;
+                    Ok(Work::default())
+                }
+                Err(error) => Err(error),
+            })?;
         Ok((work.rows_out, more || conflict))
     }
 
@@ -488,6 +538,7 @@ impl Writer {
                 Err(error) => result = Err(error),
             }
         }
+        self.pressure.merges_stuck();
         if let Err(error) = result
             && *self.open.lock()
         {
@@ -502,7 +553,9 @@ impl Writer {
         let mut done = false;
         let mut failed = None;
         for table in tables {
-            match self.compact_once(table, false, &mut |bytes| self.pace(bytes)) {
+            let merged = self.compact_once(table, false, &mut |bytes| self.pace(bytes));
+            self.note_unmerged(table, Some(matches!(merged, Ok(true))));
+            match merged {
                 Ok(merged) => done |= merged,
                 Err(error) => failed = Some(error),
             }
@@ -522,7 +575,8 @@ impl Writer {
             + (bytes * 1_000_000).checked_div(per_second).unwrap_or(0) as i64;
         self.paid_until_us.store(due, Ordering::Relaxed);
         let mut open = self.open.lock();
-        if *open && due - now > PACE_US {
+        // Writers that wait for it pay for more than what it takes from them.
+        if *open && due - now > PACE_US && !self.pressure.wants_merges() {
             self.flushed.wait_for(&mut open, Duration::from_micros((due - now) as u64).min(IDLE));
         }
         if *open { Ok(()) } else { Err(closing()) }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use datafusion::execution::session_state::SessionState;
-use sheaf_core::{Durability, Store};
+use sheaf_core::{Compression, Durability, Store};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -69,6 +69,19 @@ impl OpenOptions {
     /// Bytes of rows in memory that trigger a flush.
     pub fn memtable_bytes(mut self, bytes: usize) -> Self {
         self.store.memtable_bytes = bytes;
+        self
+    }
+
+    /// Bytes of the log from which on the tables are flushed that it is kept for; writers are
+    /// slowed at twice as many, and wait at four times as many.
+    pub fn log_bytes(mut self, bytes: u64) -> Self {
+        self.store.log_bytes = bytes;
+        self
+    }
+
+    /// How rows of large commits are written to the log.
+    pub fn log_compression(mut self, compression: Compression) -> Self {
+        self.store.log_compression = compression;
         self
     }
 

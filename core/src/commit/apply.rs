@@ -43,10 +43,11 @@ pub(super) fn write(
         // a transaction in memory, and only recovery can tell the halves apart.
         let payloads = perform(table, op, plan, seq, &mut commit)
             .map_err(|error| Error::Stopped(error.to_string()))?;
-        changes.extend(payloads.into_iter().map(|payload| Change {
+        changes.extend(payloads.into_iter().map(|(payload, compressed)| Change {
             table: def.id,
             version: def.version,
             payload,
+            compressed,
         }));
     }
     Ok((Record { seq, timestamp_us, changes }, commit))
@@ -128,7 +129,7 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
             return Err(Error::Conflict { table: table.def.name.clone() });
         }
         plans.push(match op {
-            PreparedOp::Put { table: def, keys, packed, on_conflict } => {
+            PreparedOp::Put { table: def, keys, packed, on_conflict, .. } => {
                 let mut ends = Vec::with_capacity(keys.len());
                 let mut skipped = false;
                 let mut kept = Vec::new();
@@ -217,23 +218,27 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
     Ok(plans)
 }
 
+/// What the log gets: a payload, and its rows compressed where that was worth it.
+type Logged = (Payload, Option<Bytes>);
+
 fn perform(
     table: &TableState,
     op: PreparedOp,
     plan: Plan,
     seq: u64,
     commit: &mut Commit,
-) -> Result<Vec<Payload>> {
+) -> Result<Vec<Logged>> {
     Ok(match (op, plan) {
-        (PreparedOp::Put { keys, packed, .. }, Plan::Put { ends, kept }) => {
-            let (keys, packed) = match kept {
+        (PreparedOp::Put { keys, packed, compressed, .. }, Plan::Put { ends, kept }) => {
+            let (keys, packed, compressed) = match kept {
                 Some(kept) => {
                     commit.skipped += (keys.len() - kept.len()) as u64;
-                    (Keys::new(keys.bytes.select(&kept)), packed.select(&kept))
+                    (Keys::new(keys.bytes.select(&kept)), packed.select(&kept), None)
                 }
-                None => (keys, packed),
+                None => (keys, packed, compressed),
             };
-            put(table, keys, packed, ends, seq, commit)?
+            let put = put(table, keys, packed, ends, seq, commit)?;
+            put.map(|payload| (payload, compressed)).into_iter().collect()
         }
         (PreparedOp::Update { .. }, Plan::Update(None)) => {
             commit.skipped += 1;
@@ -242,11 +247,12 @@ fn perform(
         (PreparedOp::Update { keys, .. }, Plan::Update(Some((end, packed)))) => {
             let len = packed.len() as u32;
             let packed = RowBytes::from_parts(packed, vec![0, len]);
-            put(table, keys, packed, vec![end], seq, commit)?
+            let put = put(table, keys, packed, vec![end], seq, commit)?;
+            put.map(|payload| (payload, None)).into_iter().collect()
         }
         (PreparedOp::DeleteKeys { keys, .. }, Plan::Delete(ends)) => {
             commit.deleted += end_all(table, &keys, ends, seq);
-            vec![Payload::DeleteKeys(keys.bytes)]
+            vec![(Payload::DeleteKeys(keys.bytes), None)]
         }
         (PreparedOp::Append { table: def, parts }, Plan::Append) => {
             let Memtable::Append(memtable) = &table.active else { return Err(other_kind(&def)) };
@@ -256,22 +262,23 @@ fn perform(
                 let first_rowid = table.next_rowid.fetch_add(count, Ordering::Relaxed);
                 memtable.append(part.bucket, part.rows, first_rowid, seq)?;
                 commit.inserted += count;
-                payloads.push(match part.wire {
+                let payload = match part.wire {
                     AppendWire::Rows(rows) => Payload::AppendRows { first_rowid, rows },
                     AppendWire::Ipc(ipc) => Payload::AppendBatch { first_rowid, ipc },
-                });
+                };
+                payloads.push((payload, part.compressed));
             }
             payloads
         }
         (PreparedOp::DeleteRows { rowids, .. }, Plan::DeleteRows) => {
             commit.deleted += end_rows(table, &rowids, seq)?;
-            vec![Payload::DeleteRows(rowids)]
+            vec![(Payload::DeleteRows(rowids), None)]
         }
         (op, _) => return Err(other_kind(op.table())),
     })
 }
 
-/// Puts rows in place of what they end.
+/// Puts rows in place of what they end; `None` when there are none.
 fn put(
     table: &TableState,
     keys: Keys,
@@ -279,17 +286,14 @@ fn put(
     ends: Vec<End>,
     seq: u64,
     commit: &mut Commit,
-) -> Result<Vec<Payload>> {
+) -> Result<Option<Payload>> {
     let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&table.def)) };
     commit.replaced += end_all(table, &keys, ends, seq);
     for (i, packed) in packed.iter().enumerate() {
         memtable.insert(keys.bytes.slice(i), keys.hashes[i], packed, seq);
     }
     commit.inserted += keys.len() as u64;
-    Ok(match keys.len() {
-        0 => Vec::new(),
-        _ => vec![Payload::Put { keys: keys.bytes, packed }],
-    })
+    Ok((keys.len() > 0).then_some(Payload::Put { keys: keys.bytes, packed }))
 }
 
 /// Ends a version that the commit `seq` itself wrote.

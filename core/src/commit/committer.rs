@@ -25,9 +25,6 @@ const GROUP_BYTES: usize = 8 << 20;
 /// others that keep failing.
 const GROUP_COMMANDS: usize = 1024;
 
-/// A log file is followed by the next when it holds this many bytes.
-const LOG_FILE_BYTES: u64 = 64 << 20;
-
 /// Files that may go once nobody can need them.
 #[derive(Debug)]
 pub(crate) struct Garbage {
@@ -51,6 +48,8 @@ pub(crate) struct Seed {
     pub pressure: Arc<Pressure>,
     pub memory: Arc<Memory>,
     pub sync_interval: Duration,
+    /// A log file is followed by the next when it holds this many bytes.
+    pub log_file_bytes: u64,
 }
 
 /// See the module's documentation. Led by one thread at a time.
@@ -67,6 +66,7 @@ pub(crate) struct Committer {
     pressure: Arc<Pressure>,
     memory: Arc<Memory>,
     sync_interval: Duration,
+    log_file_bytes: u64,
     /// How far readers in other processes know the log to be durable.
     published: (u64, u64),
     /// When the oldest record that no sync has reached was written.
@@ -94,6 +94,7 @@ impl Committer {
             pressure: seed.pressure,
             memory: seed.memory,
             sync_interval: seed.sync_interval,
+            log_file_bytes: seed.log_file_bytes,
             published: (0, 0),
             dirty_since_us: None,
             stopped: None,
@@ -175,7 +176,7 @@ impl Committer {
                 reply.send(Ok(()));
             }
             Command::Close(reply) => {
-                let result = self.guarded(|it| it.log.sync());
+                let result = self.guarded(|it| it.log.close());
                 reply.send(result);
                 return false;
             }
@@ -262,13 +263,13 @@ impl Committer {
         } else {
             self.dirty_since_us = None;
         }
-        if self.unnoted_bytes > self.pressure.note_every() {
-            self.note_pressure();
-        }
-        if self.log.file_bytes() > LOG_FILE_BYTES
+        if self.log.file_bytes() > self.log_file_bytes
             && let Err(error) = self.rotate_log()
         {
             self.stop(error.to_string());
+        }
+        if self.unnoted_bytes > self.pressure.note_every() {
+            self.note_pressure();
         }
     }
 
@@ -329,17 +330,18 @@ impl Committer {
         let sizes =
             |(id, t): (&TableId, &Arc<TableState>)| (*id, t.memtable_bytes(), t.active.bytes());
         let tables: Vec<(TableId, usize, usize)> = state.tables.iter().map(sizes).collect();
-        // Files that are only kept for a reader do not count: no flush frees them.
-        let needed: Vec<(&LogFileInfo, Vec<TableId>)> = self
-            .log_files
-            .iter()
-            .map(|info| (info, unflushed(&state, info)))
-            .filter(|(_, tables)| !tables.is_empty())
-            .collect();
-        let log_bytes =
-            needed.iter().map(|(info, _)| info.bytes).sum::<u64>() + self.log.file_bytes();
-        let laggards = needed.into_iter().next().map(|(_, tables)| tables);
-        self.pressure.note(&tables, log_bytes, laggards.unwrap_or_default());
+        // Files before the first that is needed are only kept for a reader: no flush frees
+        // them. Those after it stay with it.
+        let first = self.log_files.iter().position(|info| !unflushed(&state, info).is_empty());
+        let (log_bytes, laggards) = match first {
+            Some(first) => {
+                let kept = &self.log_files[first..];
+                let bytes = kept.iter().map(|info| info.bytes).sum::<u64>();
+                (bytes + self.log.file_bytes(), unflushed(&state, &kept[0]))
+            }
+            None => (self.log.file_bytes(), unflushed(&state, self.log.info())),
+        };
+        self.pressure.note(&tables, log_bytes, laggards);
     }
 
     fn rotate_log(&mut self) -> Result<()> {
@@ -397,9 +399,8 @@ impl Committer {
         let version = self.manifest.state().version;
         if oldest_reader >= version {
             // Recovery reads files in order, so one that is needed keeps its heirs.
-            while self.log_files.first().is_some_and(|info| !needed(info)) {
-                let path = self.log_files[0].path.clone();
-                vfs.delete(&path).map_err(|source| Error::Io { path, source })?;
+            while let Some(oldest) = self.log_files.first().filter(|info| !needed(info)) {
+                self.log.retire(oldest)?;
                 self.log_files.remove(0);
             }
         }

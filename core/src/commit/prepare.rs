@@ -7,10 +7,11 @@ use bytes::Bytes;
 
 use super::keys::Keys;
 use crate::catalog::TableDef;
-use crate::log::encode_batch;
+use crate::log::{compress, encode_batch};
 use crate::partition::{Bucket, split};
 use crate::row::{RowBytes, RowUpdate};
 use crate::state::State;
+use crate::store::Compression;
 use crate::views::compacted;
 use crate::write::{Durability, OnConflict, Write, WriteBatch};
 use crate::{Error, Result};
@@ -35,11 +36,30 @@ pub(crate) struct Prepared {
 /// One encoded change.
 #[derive(Debug)]
 pub(crate) enum PreparedOp {
-    Put { table: Arc<TableDef>, keys: Keys, packed: RowBytes, on_conflict: OnConflict },
-    DeleteKeys { table: Arc<TableDef>, keys: Keys },
-    Update { update: RowUpdate, keys: Keys },
-    Append { table: Arc<TableDef>, parts: Vec<AppendPart> },
-    DeleteRows { table: Arc<TableDef>, rowids: Vec<u64> },
+    Put {
+        table: Arc<TableDef>,
+        keys: Keys,
+        packed: RowBytes,
+        on_conflict: OnConflict,
+        /// Keys and rows as the log gets them, where that is worth it.
+        compressed: Option<Bytes>,
+    },
+    DeleteKeys {
+        table: Arc<TableDef>,
+        keys: Keys,
+    },
+    Update {
+        update: RowUpdate,
+        keys: Keys,
+    },
+    Append {
+        table: Arc<TableDef>,
+        parts: Vec<AppendPart>,
+    },
+    DeleteRows {
+        table: Arc<TableDef>,
+        rowids: Vec<u64>,
+    },
 }
 
 /// Rows of one bucket.
@@ -48,6 +68,8 @@ pub(crate) struct AppendPart {
     pub bucket: Bucket,
     pub rows: RecordBatch,
     pub wire: AppendWire,
+    /// The same, where that is worth it.
+    pub compressed: Option<Bytes>,
 }
 
 /// How rows of an append table go into the log.
@@ -67,6 +89,35 @@ impl PreparedOp {
             Self::Update { update, .. } => &update.table,
         }
     }
+
+    /// Compresses what the log gets of many rows.
+    fn compress(&mut self) {
+        match self {
+            Self::Put { keys, packed, compressed, .. } => {
+                *compressed = compress_rows(&[&keys.bytes, packed]);
+            }
+            Self::Append { parts, .. } => {
+                for part in parts {
+                    part.compressed = match &part.wire {
+                        AppendWire::Rows(rows) => compress_rows(&[rows]),
+                        AppendWire::Ipc(ipc) => compress(&[ipc], || ipc.clone()),
+                    };
+                }
+            }
+            Self::DeleteKeys { .. } | Self::Update { .. } | Self::DeleteRows { .. } => {}
+        }
+    }
+}
+
+fn compress_rows(all: &[&RowBytes]) -> Option<Bytes> {
+    let parts: Vec<&[u8]> = all.iter().map(|rows| rows.all()).collect();
+    compress(&parts, || {
+        let mut out = Vec::new();
+        for rows in all {
+            rows.encode(&mut out);
+        }
+        out.into()
+    })
 }
 
 impl Prepared {
@@ -88,12 +139,16 @@ impl Prepared {
 }
 
 /// Checks and encodes `batch`.
-pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared> {
+pub(crate) fn prepare(
+    batch: WriteBatch,
+    default: Durability,
+    compression: Compression,
+) -> Result<Prepared> {
     let mut bytes = 0;
     let mut ops = Vec::with_capacity(batch.writes.len());
     let durability = durability(&batch, default);
     for write in batch.writes {
-        let op = prepare_write(write)?;
+        let mut op = prepare_write(write)?;
         bytes += match &op {
             PreparedOp::Put { keys, packed, .. } => keys.bytes.bytes_len() + packed.bytes_len(),
             PreparedOp::DeleteKeys { keys, .. } => keys.bytes.bytes_len(),
@@ -103,6 +158,10 @@ pub(crate) fn prepare(batch: WriteBatch, default: Durability) -> Result<Prepared
             PreparedOp::Update { keys, .. } => keys.bytes.bytes_len(),
         };
         check_bytes(bytes)?;
+        match compression {
+            Compression::Lz4 => op.compress(),
+            Compression::None => {}
+        }
         ops.push(op);
     }
     Ok(Prepared { ops, read_at: batch.read_at, durability, bytes })
@@ -183,10 +242,10 @@ fn prepare_put(
 ) -> Result<PreparedOp> {
     let keys = Keys::new(keys);
     Ok(match one_per_key(&table, &keys, on_conflict)? {
-        None => PreparedOp::Put { table, keys, packed, on_conflict },
+        None => PreparedOp::Put { table, keys, packed, on_conflict, compressed: None },
         Some(kept) => {
             let (keys, packed) = (Keys::new(keys.bytes.select(&kept)), packed.select(&kept));
-            PreparedOp::Put { table, keys, packed, on_conflict }
+            PreparedOp::Put { table, keys, packed, on_conflict, compressed: None }
         }
     })
 }
@@ -228,7 +287,7 @@ fn prepare_append(table: Arc<TableDef>, rows: RecordBatch) -> Result<PreparedOp>
         } else {
             AppendWire::Ipc(encode_batch(&rows)?)
         };
-        parts.push(AppendPart { bucket, rows, wire });
+        parts.push(AppendPart { bucket, rows, wire, compressed: None });
     }
     Ok(PreparedOp::Append { table, parts })
 }

@@ -23,6 +23,7 @@ use crate::memory::Memory;
 
 pub(crate) use merge::merge;
 pub(crate) use pick::{Policy, debt_rows, pick};
+pub(crate) use runs::unmerged;
 
 /// Bytes that a merge holds where there is memory enough.
 const MEMORY_MAX: usize = 1536 << 20;

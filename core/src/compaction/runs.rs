@@ -4,10 +4,14 @@
 //! Two segments that only touch (the last row of one equals the first of the next) do
 //! not overlap: a merge leaves such borders where many rows are equal.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::FLUSHED;
 use crate::Result;
+use crate::partition::Bucket;
 use crate::segment::SegmentHandle;
+use crate::state::TableState;
 
 /// A segment with the rows it begins and ends with.
 #[derive(Clone, Copy)]
@@ -54,6 +58,24 @@ pub(crate) fn runs<'a>(in_order: &[Stretch<'a>]) -> Vec<Vec<Stretch<'a>>> {
         }
     }
     runs
+}
+
+/// Flushed segments of a table that overlap: a look for a row may have to ask all of them.
+/// Fewer than `least` are not looked at closely.
+pub(crate) fn unmerged(table: &TableState, least: usize) -> Result<usize> {
+    let mut buckets: BTreeMap<Bucket, Vec<&Arc<SegmentHandle>>> = BTreeMap::new();
+    for segment in table.segments.iter().filter(|s| s.meta.level == FLUSHED) {
+        buckets.entry(segment.meta.bucket).or_default().push(segment);
+    }
+    let mut most = 0;
+    for segments in buckets.into_values() {
+        let overlap = match segments.len() < least {
+            true => segments.len(),
+            false => runs(&in_order(segments)?).len(),
+        };
+        most = most.max(overlap);
+    }
+    Ok(most)
 }
 
 /// Groups that do not overlap each other.

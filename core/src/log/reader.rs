@@ -21,9 +21,7 @@ pub(crate) struct LogPosition {
 pub(crate) struct ReadOutcome {
     /// The end of the last whole record.
     pub end: u64,
-    /// Bytes after it: a torn tail.
-    pub torn: u64,
-    /// Bytes after it, zeros too.
+    /// Bytes after it: room for more, or a torn tail.
     pub after: u64,
 }
 
@@ -51,7 +49,7 @@ pub(crate) fn read_from(
     if bytes.len() < HEADER_LEN as usize {
         // Files are made durable with their header before the first record, so a
         // shorter one never held any.
-        return Ok(ReadOutcome { end: 0, torn: bytes.len() as u64, after: bytes.len() as u64 });
+        return Ok(ReadOutcome { end: 0, after: bytes.len() as u64 });
     }
     let (identity, first_seq) = decode_header(&path, &bytes)?;
     if first_seq != from.first_seq {
@@ -64,12 +62,11 @@ pub(crate) fn read_from(
         }
         offset = next.min(bytes.len());
     }
-    // Zeros are room that was not used yet.
-    let torn = bytes[offset..].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    // What follows is no frame of this file: zeros, what is left of the file that it was
+    // before, or damage. Then a later mark may tell that it was acknowledged.
     let known = match until {
         Some(until) => until,
-        None if torn > 0 => last_mark(&bytes, identity.file_id, offset),
-        None => 0,
+        None => last_mark(&bytes, identity.file_id, offset),
     };
     if known > offset as u64 {
         return Err(corrupt(
@@ -78,7 +75,7 @@ pub(crate) fn read_from(
         ));
     }
     let after = (bytes.len() - offset) as u64;
-    Ok(ReadOutcome { end: offset as u64, torn: torn as u64, after })
+    Ok(ReadOutcome { end: offset as u64, after })
 }
 
 /// The largest durable offset that a whole mark after `offset` speaks of.

@@ -5,6 +5,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use bytes::{Buf, BufMut, Bytes};
 
+use super::compress::decompress;
 use crate::catalog::TableId;
 use crate::row::RowBytes;
 use crate::{Error, Result};
@@ -25,7 +26,13 @@ pub(crate) struct Change {
     /// Version of the table's definition that the bytes follow.
     pub version: u32,
     pub payload: Payload,
+    /// What is written for the rows of the payload, where that is worth it. A record that
+    /// was read has none.
+    pub compressed: Option<Bytes>,
 }
+
+/// Set in the form of a payload whose rows are compressed.
+const COMPRESSED: u8 = 0x40;
 
 /// Rows as they go into the log.
 #[derive(Clone, Debug)]
@@ -48,7 +55,10 @@ pub(crate) enum Payload {
 impl Record {
     /// About the bytes of the wire form.
     pub(crate) fn payload_bytes(&self) -> usize {
-        self.changes.iter().map(|change| change.payload.bytes() + 64).sum()
+        let bytes = |change: &Change| {
+            64 + change.compressed.as_ref().map_or_else(|| change.payload.bytes(), Bytes::len)
+        };
+        self.changes.iter().map(bytes).sum()
     }
 
     /// Appends the wire form.
@@ -59,14 +69,20 @@ impl Record {
         for change in &self.changes {
             out.put_u32_le(change.table.0);
             out.put_u32_le(change.version);
-            let tag_at = out.len();
-            out.put_u8(0);
+            let compressed = if change.compressed.is_some() { COMPRESSED } else { 0 };
+            out.put_u8(change.payload.form() | compressed);
+            let len_at = out.len();
             out.put_u32_le(0);
             let start = out.len();
-            let tag = change.payload.encode(out);
+            if let Some(first_rowid) = change.payload.first_rowid() {
+                out.put_u64_le(first_rowid);
+            }
+            match &change.compressed {
+                Some(bytes) => out.extend_from_slice(bytes),
+                None => change.payload.encode_rows(out),
+            }
             let len = (out.len() - start) as u32;
-            out[tag_at] = tag;
-            out[tag_at + 1..start].copy_from_slice(&len.to_le_bytes());
+            out[len_at..start].copy_from_slice(&len.to_le_bytes());
         }
     }
 
@@ -92,7 +108,7 @@ impl Record {
                 return None;
             }
             let payload = Payload::decode(tag, bytes.split_to(len))?;
-            changes.push(Change { table, version, payload });
+            changes.push(Change { table, version, payload, compressed: None });
         }
         bytes.is_empty().then_some(Self { seq, timestamp_us, changes })
     }
@@ -111,42 +127,56 @@ impl Payload {
         }
     }
 
-    fn encode(&self, out: &mut Vec<u8>) -> u8 {
+    /// How the bytes are to be read.
+    fn form(&self) -> u8 {
         match self {
-            Self::PutSortable(rows) => {
+            Self::PutSortable(_) => 1,
+            Self::DeleteKeys(_) => 2,
+            Self::AppendRows { .. } => 3,
+            Self::AppendBatch { .. } => 4,
+            Self::DeleteRows(_) => 5,
+            Self::Put { .. } => 6,
+        }
+    }
+
+    /// Known to the leader alone, and so never compressed.
+    fn first_rowid(&self) -> Option<u64> {
+        match self {
+            Self::AppendRows { first_rowid, .. } | Self::AppendBatch { first_rowid, .. } => {
+                Some(*first_rowid)
+            }
+            _ => None,
+        }
+    }
+
+    fn encode_rows(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::PutSortable(rows) | Self::DeleteKeys(rows) | Self::AppendRows { rows, .. } => {
                 rows.encode(out);
-                1
             }
             Self::Put { keys, packed } => {
                 keys.encode(out);
                 packed.encode(out);
-                6
             }
-            Self::DeleteKeys(keys) => {
-                keys.encode(out);
-                2
-            }
-            Self::AppendRows { first_rowid, rows } => {
-                out.put_u64_le(*first_rowid);
-                rows.encode(out);
-                3
-            }
-            Self::AppendBatch { first_rowid, ipc } => {
-                out.put_u64_le(*first_rowid);
-                out.extend_from_slice(ipc);
-                4
-            }
+            Self::AppendBatch { ipc, .. } => out.extend_from_slice(ipc),
             Self::DeleteRows(rowids) => {
                 for rowid in rowids {
                     out.put_u64_le(*rowid);
                 }
-                5
             }
         }
     }
 
     fn decode(tag: u8, mut bytes: Bytes) -> Option<Self> {
-        Some(match tag {
+        let form = tag & !COMPRESSED;
+        let first_rowid = match form {
+            3 | 4 => bytes.try_get_u64_le().ok()?,
+            _ => 0,
+        };
+        if form != tag {
+            bytes = decompress(&bytes)?;
+        }
+        Some(match form {
             1 => Self::PutSortable(RowBytes::decode(bytes)?),
             6 => {
                 let keys = RowBytes::split_off(&mut bytes)?;
@@ -157,11 +187,8 @@ impl Payload {
                 Self::Put { keys, packed }
             }
             2 => Self::DeleteKeys(RowBytes::decode(bytes)?),
-            3 => Self::AppendRows {
-                first_rowid: bytes.try_get_u64_le().ok()?,
-                rows: RowBytes::decode(bytes)?,
-            },
-            4 => Self::AppendBatch { first_rowid: bytes.try_get_u64_le().ok()?, ipc: bytes },
+            3 => Self::AppendRows { first_rowid, rows: RowBytes::decode(bytes)? },
+            4 => Self::AppendBatch { first_rowid, ipc: bytes },
             5 if bytes.len().is_multiple_of(8) => {
                 let mut rowids = Vec::with_capacity(bytes.len() / 8);
                 while let Ok(rowid) = bytes.try_get_u64_le() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sheaf_formats::envelope::FileIdentity;
 
-use super::Record;
 use super::format::{FrameKind, HEADER_LEN, encode_header, file_path, push_frame};
+use super::{Record, SpareFiles};
 use crate::catalog::TableId;
 use crate::vfs::{Vfs, WriteFile};
 use crate::{Error, Result};
@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// nothing but their bytes to write.
 const RESERVE_MIN: u64 = 16 << 10;
 const RESERVE_MAX: u64 = 1 << 20;
+
+/// A larger group is followed by no zeros: it changes the file's blocks anyway.
+const RESERVED_GROUP_MAX: u64 = 256 << 10;
 
 /// What one log file holds, so that it can be deleted once it is not needed (I6).
 #[derive(Clone, Debug, Default)]
@@ -40,6 +43,7 @@ impl LogFileInfo {
 pub(crate) struct LogWriter {
     vfs: Arc<dyn Vfs>,
     file: Box<dyn WriteFile>,
+    spares: SpareFiles,
     info: LogFileInfo,
     file_id: u128,
     first_seq: u64,
@@ -47,7 +51,7 @@ pub(crate) struct LogWriter {
     offset: u64,
     /// Everything before this offset is on stable storage.
     durable: u64,
-    /// The length of the file: zeros from `offset` on.
+    /// The length of the file: zeros, or what is left of an older file, from `offset` on.
     reserved: u64,
     group: Vec<u8>,
 }
@@ -56,26 +60,22 @@ impl LogWriter {
     /// Starts the file for records from `first_seq` on.
     pub(crate) fn create(
         vfs: Arc<dyn Vfs>,
+        mut spares: SpareFiles,
         identity: FileIdentity,
         first_seq: u64,
     ) -> Result<Self> {
         let path = file_path(first_seq);
-        let fail = |source: io::Error| Error::Io { path: path.clone(), source };
-        let header = encode_header(identity, first_seq);
-        let mut file = vfs.create(&path).map_err(fail)?;
-        file.write_at(0, &header).map_err(fail)?;
-        file.sync().map_err(fail)?;
-        vfs.sync_dir("wal").map_err(fail)?;
-        debug_assert_eq!(header.len() as u64, HEADER_LEN);
+        let (file, reserved) = start_file(vfs.as_ref(), &mut spares, identity, first_seq)?;
         Ok(Self {
             vfs,
             file,
+            spares,
             info: LogFileInfo { path, bytes: HEADER_LEN, ..LogFileInfo::default() },
             file_id: identity.file_id,
             first_seq,
             offset: HEADER_LEN,
             durable: HEADER_LEN,
-            reserved: HEADER_LEN,
+            reserved,
             group: Vec::new(),
         })
     }
@@ -107,7 +107,8 @@ impl LogWriter {
         let bytes = self.group.len() as u64;
         let end = self.offset + bytes;
         if end > self.reserved {
-            self.reserved = end + end.clamp(RESERVE_MIN, RESERVE_MAX);
+            let room = if bytes > RESERVED_GROUP_MAX { 0 } else { RESERVE_MAX };
+            self.reserved = end + end.clamp(RESERVE_MIN.min(room), room);
             self.group.resize((self.reserved - self.offset) as usize, 0);
         }
         let written = self.file.write_at(self.offset, &self.group);
@@ -149,17 +150,58 @@ impl LogWriter {
     /// Syncs the current file and goes on in a new one; returns what the old holds.
     /// Names ascend also when a file saw no record at all.
     pub(crate) fn rotate(&mut self, identity: FileIdentity, next_seq: u64) -> Result<LogFileInfo> {
-        // Zeros in a file that another follows are damage.
+        // Whatever comes after the records of a file that another follows is damage.
         let cut = self.file.set_len(self.offset).and_then(|()| self.file.sync());
         cut.map_err(|source| Error::Io { path: self.info.path.clone(), source })?;
         self.durable = self.offset;
         let first_seq = next_seq.max(self.first_seq + 1);
-        let next = Self::create(Arc::clone(&self.vfs), identity, first_seq)?;
-        Ok(std::mem::replace(self, next).info)
+        let next = start_file(self.vfs.as_ref(), &mut self.spares, identity, first_seq)?;
+        (self.file, self.reserved) = next;
+        (self.file_id, self.first_seq) = (identity.file_id, first_seq);
+        (self.offset, self.durable) = (HEADER_LEN, HEADER_LEN);
+        let path = file_path(first_seq);
+        let info = LogFileInfo { path, bytes: HEADER_LEN, ..LogFileInfo::default() };
+        Ok(std::mem::replace(&mut self.info, info))
+    }
+
+    /// Takes a file that nothing needs any more out of the log.
+    pub(crate) fn retire(&mut self, info: &LogFileInfo) -> Result<()> {
+        self.spares.retire(info)
+    }
+
+    /// Makes everything durable and clears up.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        self.sync()?;
+        self.spares.delete_all()
     }
 
     /// What the current file holds.
     pub(crate) fn info(&self) -> &LogFileInfo {
         &self.info
     }
+}
+
+/// A file that has a header and its name, durably, and its length.
+fn start_file(
+    vfs: &dyn Vfs,
+    spares: &mut SpareFiles,
+    identity: FileIdentity,
+    first_seq: u64,
+) -> Result<(Box<dyn WriteFile>, u64)> {
+    let path = file_path(first_seq);
+    let fail = |source: io::Error| Error::Io { path: path.clone(), source };
+    let header = encode_header(identity, first_seq);
+    debug_assert_eq!(header.len() as u64, HEADER_LEN);
+    let reused = spares.take()?;
+    let (mut file, spare, reserved) = match reused {
+        Some(reused) => (reused.file, Some(reused.path), reused.bytes),
+        None => (vfs.create(&path).map_err(fail)?, None, HEADER_LEN),
+    };
+    file.write_at(0, &header).map_err(fail)?;
+    file.sync().map_err(fail)?;
+    if let Some(spare) = spare {
+        vfs.rename(&spare, &path).map_err(fail)?;
+    }
+    vfs.sync_dir("wal").map_err(fail)?;
+    Ok((file, reserved))
 }

@@ -60,6 +60,11 @@ impl RowBytes {
         self.bytes.len()
     }
 
+    /// The bytes of all rows, one after another.
+    pub(crate) fn all(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Row `i`, without its bytes being copied.
     pub fn get(&self, i: usize) -> Bytes {
         self.bytes.slice(self.offsets[i] as usize..self.offsets[i + 1] as usize)

@@ -64,7 +64,17 @@ impl Vfs for LocalVfs {
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
         let file =
             OpenOptions::new().read(true).write(true).create_new(true).open(self.path(path))?;
-        Ok(Box::new(LocalFile::new(file)))
+        Ok(Box::new(LocalFile::new(file, 0)))
+    }
+
+    fn reopen(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
+        let file = OpenOptions::new().read(true).write(true).open(self.path(path))?;
+        let len = file.metadata()?.len();
+        Ok(Box::new(LocalFile::new(file, len)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
     }
 
     fn open(&self, path: &str) -> io::Result<Arc<dyn ReadAt>> {

@@ -37,9 +37,9 @@ struct Window {
 }
 
 impl LocalFile {
-    /// A new file, open for reading and writing.
-    pub(super) fn new(file: File) -> Self {
-        Self { file, len: 0, window: None }
+    /// A file of `len` bytes, open for reading and writing.
+    pub(super) fn new(file: File, len: u64) -> Self {
+        Self { file, len, window: None }
     }
 
     /// The mapped bytes of a range that the file holds.
@@ -107,7 +107,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let open = || File::options().read(true).write(true).create_new(true).open(&path);
-        let mut file = LocalFile::new(open().unwrap());
+        let mut file = LocalFile::new(open().unwrap(), 0);
         let mut model = vec![0; 3 << 20];
         file.write_at(0, &model).unwrap();
         let mut random = 1_u64;

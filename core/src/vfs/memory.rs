@@ -59,7 +59,7 @@ struct World {
     live: BTreeMap<String, NodeRef>,
     durable: BTreeMap<String, NodeRef>,
     locks: BTreeSet<String>,
-    /// Counts down at each write and sync; the operation that reaches zero fails.
+    /// Counts down at each write, sync and rename; the operation that reaches zero fails.
     fail_in: Option<u64>,
     operations: u64,
 }
@@ -125,12 +125,12 @@ impl MemoryVfs {
         Self(Arc::new(Mutex::new(World { live, durable, ..World::default() })))
     }
 
-    /// Makes the write or sync after the next `operations` ones fail, once.
+    /// Makes the write, sync or rename after the next `operations` ones fail, once.
     pub fn fail_after(&self, operations: u64) {
         self.0.lock().fail_in = Some(operations);
     }
 
-    /// Number of writes and syncs so far.
+    /// Number of writes, syncs and renames so far.
     pub fn operations(&self) -> u64 {
         self.0.lock().operations
     }
@@ -165,6 +165,23 @@ impl Vfs for MemoryVfs {
         let node = NodeRef::default();
         world.live.insert(path.to_owned(), Arc::clone(&node));
         Ok(Box::new(MemoryWriter { world: Arc::clone(&self.0), node }))
+    }
+
+    fn reopen(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
+        let node = self.node(path)?;
+        self.0.lock().operation()?;
+        Ok(Box::new(MemoryWriter { world: Arc::clone(&self.0), node }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut world = self.0.lock();
+        world.operation()?;
+        if world.live.contains_key(to) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let node = world.live.remove(from).ok_or(ErrorKind::NotFound)?;
+        world.live.insert(to.to_owned(), node);
+        Ok(())
     }
 
     fn open(&self, path: &str) -> io::Result<Arc<dyn ReadAt>> {

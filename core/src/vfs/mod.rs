@@ -58,6 +58,12 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     /// Makes a new file for writing; `AlreadyExists` when there is one.
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>>;
 
+    /// Opens a file that is there for writing over it.
+    fn reopen(&self, path: &str) -> io::Result<Box<dyn WriteFile>>;
+
+    /// Gives a file another name, which nothing has; durable after [`Self::sync_dir`].
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
     /// Opens a finished, immutable file for random access.
     fn open(&self, path: &str) -> io::Result<Arc<dyn ReadAt>>;
 

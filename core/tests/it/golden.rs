@@ -1,7 +1,7 @@
 //! Files of every format version open for ever (I8): databases that an older program
 //! made, kept in `tests/golden`, still say what they said.
 //!
-//! `SHEAF_WRITE_GOLDEN=v3 cargo test -p sheaf-core golden` makes a new one when the
+//! `SHEAF_WRITE_GOLDEN=v4 cargo test -p sheaf-core golden` makes a new one when the
 //! format changes; the old ones stay.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 use sheaf_core::catalog::{CatalogChange, NewTable};
 use sheaf_core::clock::{ManualClock, SplitMix};
 use sheaf_core::vfs::LocalVfs;
-use sheaf_core::{Environment, Store};
+use sheaf_core::{Compression, Environment, Options, Store};
 
 use crate::support::{
     PUBLIC, assert_verified, column, create, def, delete, delete_rows, get, manual, pairs, put,
@@ -24,7 +24,8 @@ fn open(path: &Path) -> Store {
         clock: Arc::new(ManualClock::default()),
         rng: Arc::new(SplitMix::seeded(7)),
     };
-    Store::open_in(environment, manual()).unwrap()
+    let options = Options { log_compression: Compression::Lz4, ..manual() };
+    Store::open_in(environment, options).unwrap()
 }
 
 /// Every kind of file: both encodings, key indexes of fixed and varied lengths, delete
@@ -58,6 +59,12 @@ fn build(path: &Path) {
     put(&store, &append, &[(13, "in the log")]);
     let many: Vec<(i64, &str)> = (100..200).map(|k| (k, "as a stream")).collect();
     put(&store, &append, &many);
+    let more: Vec<(i64, &str)> = (1_000..1_300).map(|k| (k, "compressed in the log")).collect();
+    put_rows(&store, &rows, &more);
+    let alike = create(&store, pairs("alike", false));
+    put(&store, &alike, &more);
+    let long = "row by row, ".repeat(100);
+    put(&store, &alike, &(0..9).map(|k| (k, long.as_str())).collect::<Vec<_>>());
     store.close().unwrap();
 }
 
@@ -85,6 +92,15 @@ fn check(path: &Path) {
         assert_eq!(up, scan(&snapshot, &rows));
         assert_eq!(row(&snapshot, &rows, 2).as_deref(), Some("and another"));
         assert_eq!(row(&snapshot, &rows, 3).as_deref(), Some("in the log"));
+    }
+    // Since version 4 of these files.
+    if snapshot.catalog().table(PUBLIC, "alike").is_some() {
+        let rows = def(&store, "rows");
+        assert_eq!(row(&snapshot, &rows, 1_299).as_deref(), Some("compressed in the log"));
+        let found = scan(&snapshot, &def(&store, "alike"));
+        assert_eq!(found.len(), 309);
+        assert_eq!(found[0], (0, "row by row, ".repeat(100)));
+        assert_eq!(found[308], (1_299, "compressed in the log".into()));
     }
 }
 

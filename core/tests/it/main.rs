@@ -9,6 +9,8 @@ mod durability;
 mod golden;
 mod key_order;
 mod locking;
+mod log;
+mod merges;
 mod model;
 mod queue;
 mod ranges;
