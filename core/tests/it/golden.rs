@@ -14,8 +14,8 @@ use sheaf_core::vfs::LocalVfs;
 use sheaf_core::{Compression, Environment, Options, Store};
 
 use crate::support::{
-    PUBLIC, assert_verified, column, create, def, delete, delete_rows, get, manual, pairs, put,
-    put_rows, range, row, rowids, scan,
+    PUBLIC, assert_verified, column, copy, create, def, delete, delete_rows, get, manual, pairs,
+    put, put_rows, range, row, rowids, scan,
 };
 
 fn open(path: &Path) -> Store {
@@ -101,19 +101,6 @@ fn check(path: &Path) {
         assert_eq!(found.len(), 309);
         assert_eq!(found[0], (0, "row by row, ".repeat(100)));
         assert_eq!(found[308], (1_299, "compressed in the log".into()));
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 

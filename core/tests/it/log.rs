@@ -183,6 +183,37 @@ fn fail_while_files_are_written_again(steps: u64) -> ([MemoryVfs; 2], Vec<i64>, 
 }
 
 #[test]
+fn real_files_are_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| Store::open(&folder.path().join(name), small_files()).unwrap();
+    let store = open("db");
+    let t = create(&store, pairs("t", true));
+    put_noise(&store, &t, 0..40);
+    store.flush(None).unwrap();
+    let spares = |name: &str| {
+        let files = std::fs::read_dir(folder.path().join(name).join("wal")).unwrap();
+        files.filter(|f| f.as_ref().unwrap().path().extension().unwrap() == "spare").count()
+    };
+    assert_eq!(spares("db"), 2);
+    // Small records, and larger ones than are stored into a mapping.
+    put(&store, &t, &[(40, &noise(40, 50_000))]);
+    put_noise(&store, &t, 41..44);
+    put(&store, &t, &[(44, &noise(44, 50_000))]);
+    put_noise(&store, &t, 45..49);
+    assert_eq!(spares("db"), 0);
+    // What a process leaves that is killed.
+    crate::support::copy(&folder.path().join("db"), &folder.path().join("killed"));
+    let killed = open("killed");
+    store.close().unwrap();
+    drop(store);
+    for store in [killed, open("db")] {
+        assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 49);
+        put_noise(&store, &t, 49..50);
+        assert_verified(&store);
+    }
+}
+
+#[test]
 fn a_file_that_is_written_again_survives_a_failure_at_each_step() {
     let (_, all, steps) = fail_while_files_are_written_again(u64::MAX);
     assert_eq!(all.len(), 40);

@@ -48,6 +48,14 @@ impl Vfs for Counting {
         self.inner.create_dir_all(dir)
     }
 
+    fn reopen(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
+        self.inner.reopen(path)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
         self.inner.create(path)
     }
