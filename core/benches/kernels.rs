@@ -38,6 +38,7 @@ fn store(key: DataType) -> (Store, Arc<TableDef>) {
         encoding: Default::default(),
         row_store: false,
         ttl: None,
+        durability: None,
         options: BTreeMap::new(),
     };
     store.change_catalog(CatalogChange::CreateTable(table)).unwrap();

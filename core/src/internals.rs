@@ -9,13 +9,16 @@ use sheaf_formats::io::MemoryFile;
 
 use crate::Result;
 use crate::catalog::TableDef;
-use crate::log::{Change, LogWriter, Payload, Record};
+use crate::log::{Change, LogWriter, Payload, Record, SpareFiles};
 use crate::memtable::KeyedMemtable;
-use crate::row::{RowBuilder, RowBytes};
+use crate::row::{self, RowBuilder, RowBytes};
 use crate::segment;
-use crate::vfs::MemoryVfs;
+use crate::vfs::{MemoryVfs, Vfs};
 
-pub use crate::row::key_hash;
+/// The hash by which key indexes are ordered.
+pub fn key_hash(key: &[u8]) -> u64 {
+    row::key_hash(key)
+}
 
 /// A log in memory.
 pub struct Log {
@@ -26,7 +29,9 @@ pub struct Log {
 impl Log {
     /// An empty one.
     pub fn new() -> Result<Self> {
-        let writer = LogWriter::create(Arc::new(MemoryVfs::new()), FileIdentity::default(), 1)?;
+        let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::new());
+        let spares = SpareFiles::new(Arc::clone(&vfs), u64::MAX)?;
+        let writer = LogWriter::create(vfs, spares, FileIdentity::default(), 1)?;
         Ok(Self { writer, seq: 0 })
     }
 
@@ -34,7 +39,8 @@ impl Log {
     pub fn append(&mut self, rows: &Rows) -> Result<u64> {
         self.seq += 1;
         let payload = Payload::Put { keys: rows.keys.clone(), packed: rows.packed.clone() };
-        let change = Change { table: rows.table.id, version: rows.table.version, payload };
+        let (table, version) = (rows.table.id, rows.table.version);
+        let change = Change { table, version, payload, compressed: None };
         self.writer.push(&Record { seq: self.seq, timestamp_us: 0, changes: vec![change] });
         self.writer.write_group()?;
         self.writer.sync()?;
@@ -75,13 +81,13 @@ impl Memtable {
     /// Adds rows with new keys, all at `seq`.
     pub fn insert(&self, rows: &Rows, seq: u64) {
         for (key, packed) in rows.keys.iter().zip(rows.packed.iter()) {
-            self.0.insert(key, key_hash(key), packed, seq);
+            self.0.insert(key, row::key_hash(key), packed, seq);
         }
     }
 
     /// Bytes of the packed columns of the row with this key.
     pub fn find(&self, key: &[u8]) -> Option<usize> {
-        let newest = self.0.versions(key, key_hash(key), u64::MAX).next()?;
+        let newest = self.0.versions(key, row::key_hash(key), u64::MAX).next()?;
         Some(newest.packed().len())
     }
 }
@@ -103,6 +109,6 @@ impl KeyIndex {
 
     /// Ordinals of the rows with this key.
     pub fn find(&self, key: &[u8]) -> Result<Vec<u32>> {
-        self.0.find(key, key_hash(key), None)
+        self.0.find(key, row::key_hash(key), None)
     }
 }

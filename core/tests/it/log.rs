@@ -42,8 +42,11 @@ fn last_file(vfs: &MemoryVfs) -> (String, Vec<u8>) {
     (path, bytes)
 }
 
-/// Writes rows in each form that is compressed, and returns what is in the tables.
-fn write_large(store: &Store) -> [(Arc<TableDef>, Vec<(i64, String)>); 2] {
+/// A table, and what is in it.
+type Filled = (Arc<TableDef>, Vec<(i64, String)>);
+
+/// Writes rows in each form that is compressed.
+fn write_large(store: &Store) -> [Filled; 2] {
     let keyed = create(store, pairs("keyed", true));
     let append = create(store, pairs("append", false));
     let text = |k: i64| format!("row {k} says what the others say, and says it again");

@@ -1,5 +1,7 @@
 //! Writers of a table wait for merges, and never for merges that cannot be done.
 
+#![expect(clippy::disallowed_methods, reason = "other threads are waited for in real time")]
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
