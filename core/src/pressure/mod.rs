@@ -255,9 +255,11 @@ impl Pressure {
     fn is_full(&self, inner: &Inner) -> bool {
         let memtables = self.memtable_bytes.load(Ordering::Acquire) as u64;
         let log = self.log_bytes.load(Ordering::Acquire);
+        // Without one, as after a change of the memory limit, a write gets it begun.
         let flushes = inner.flushing.is_some() || !inner.wanted.is_empty();
-        share(memtables, self.trigger() as u64) > 1.0
-            || flushes && share(log, self.limits.log_bytes) > 1.0
+        let (memtables, log) =
+            (share(memtables, self.trigger() as u64), share(log, self.limits.log_bytes));
+        flushes && memtables.max(log) > 1.0
     }
 
     /// Slows a writer of `bytes` to `tables` while many of their flushed segments overlap,

@@ -222,3 +222,23 @@ fn writers_are_slowed_and_rows_flushed_while_memory_is_short() {
     store.memory().set(MemoryUse::Queries, 0);
     assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 3_000);
 }
+
+#[test]
+fn a_lower_memory_limit_stops_nobody() {
+    for background in [false, true] {
+        let options = Options { background, durability: Durability::None, ..Options::default() };
+        let store = Store::open_in(environment(&MemoryVfs::new(), 1), options).unwrap();
+        let t = create(&store, pairs("t", true));
+        let value = "x".repeat(1 << 20);
+        // Far more than memtables may then hold.
+        for key in 0..40 {
+            put_rows(&store, &t, &[(key, &value)]);
+        }
+        store.memory().set_limit(64 << 20);
+        for key in 40..50 {
+            put_rows(&store, &t, &[(key, &value)]);
+        }
+        assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 50);
+        assert!(store.jobs().iter().any(|job| job.kind == "flush"));
+    }
+}
