@@ -88,7 +88,7 @@ fn check(path: &Path) {
     // Since version 2.
     if snapshot.catalog().table(PUBLIC, "rows").is_some() {
         let rows = def(&store, "rows");
-        let [up, _] = range(&snapshot, &rows, 0, 9);
+        let [up, _] = range(&snapshot, &rows, 0, 2_000);
         assert_eq!(up, scan(&snapshot, &rows));
         assert_eq!(row(&snapshot, &rows, 2).as_deref(), Some("and another"));
         assert_eq!(row(&snapshot, &rows, 3).as_deref(), Some("in the log"));
