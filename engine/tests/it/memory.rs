@@ -5,8 +5,8 @@ use sheafdb::{Database, ErrorKind, OpenOptions, Session};
 
 const ROWS: u64 = 1_000_000;
 
-fn small(folder: &std::path::Path) -> (Database, Session) {
-    let options = OpenOptions::new().memory_limit(64 << 20);
+fn small(folder: &std::path::Path, limit: usize) -> (Database, Session) {
+    let options = OpenOptions::new().memory_limit(limit);
     let database = Database::open_with(folder.join("db"), options).unwrap();
     let session = database.session();
     session
@@ -42,7 +42,7 @@ fn texts(session: &Session, sql: &str) -> Vec<Vec<String>> {
 #[test]
 fn orders_and_groups_that_do_not_fit_spill() {
     let folder = tempfile::tempdir().unwrap();
-    let (database, session) = small(folder.path());
+    let (database, session) = small(folder.path(), 128 << 20);
     let order = "SELECT count(*), sum(CAST(m + 1 = r AS INT)) FROM \
         (SELECT m, row_number() OVER (ORDER BY m, label) AS r FROM t)";
     assert_eq!(texts(&session, order)[0], [ROWS.to_string(), ROWS.to_string()]);
@@ -62,7 +62,7 @@ fn orders_and_groups_that_do_not_fit_spill() {
 #[test]
 fn a_query_that_cannot_spill_says_what_it_needs() {
     let folder = tempfile::tempdir().unwrap();
-    let (database, session) = small(folder.path());
+    let (database, session) = small(folder.path(), 64 << 20);
     let join = "SELECT count(*) FROM t JOIN t AS u ON t.label = u.label";
     let error = session
         .query_blocking(join, vec![])
