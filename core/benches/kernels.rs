@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -26,20 +25,10 @@ fn column(name: &str, data_type: DataType) -> NewColumn {
 fn store(key: DataType) -> (Store, Arc<TableDef>) {
     let options = Options { background: false, segment_rows: KEYS as usize, ..Options::default() };
     let store = Store::in_memory(options).unwrap();
+    let columns = vec![column("k", key), column("v", DataType::BinaryView)];
     let table = NewTable {
-        schema: SchemaId(1),
-        name: "t".into(),
-        columns: vec![column("k", key), column("v", DataType::BinaryView)],
         primary_key: vec!["k".into()],
-        key_order: Vec::new(),
-        partition: None,
-        cluster_by: Vec::new(),
-        cluster_order: Vec::new(),
-        encoding: Default::default(),
-        row_store: false,
-        ttl: None,
-        durability: None,
-        options: BTreeMap::new(),
+        ..NewTable::new(SchemaId(1), "t", columns)
     };
     store.change_catalog(CatalogChange::CreateTable(table)).unwrap();
     let snapshot = store.snapshot().unwrap();
@@ -166,7 +155,7 @@ fn delete_vector(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let scan = PartScan { projection: vec![0, 1], ..PartScan::default() };
-                let stream = snapshot.parts()[0].scan(scan).unwrap();
+                let stream = snapshot.parts().unwrap()[0].scan(scan).unwrap();
                 let batches: Vec<RecordBatch> = block_on(stream.try_collect()).unwrap();
                 batches.iter().map(RecordBatch::num_rows).sum::<usize>()
             });

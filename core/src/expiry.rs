@@ -32,7 +32,7 @@ pub(crate) fn deletion(table: TableSnapshot, now_us: i64) -> Result<Option<(Writ
     let schema = table.schema().project(&wanted)?.into();
     let mut found: Vec<RecordBatch> = Vec::new();
     let mut left = BATCH;
-    for part in table.parts() {
+    for part in table.parts()? {
         let scan = PartScan {
             projection: wanted.clone(),
             predicate: Some(predicate.clone()),

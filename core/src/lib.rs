@@ -41,6 +41,7 @@ mod segment;
 pub mod snapshot;
 mod state;
 pub mod store;
+mod unresolved;
 mod verify;
 pub mod vfs;
 mod views;

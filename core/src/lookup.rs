@@ -52,11 +52,17 @@ pub(crate) fn find(
     if found.place.is_some() {
         return Ok(found);
     }
+    // What is older than a version in a memtable has ended, though its segment may not say
+    // so yet.
+    let ended_before = found.changed;
     for segment in &table.segments {
-        if segment.meta.min_seq > seq {
+        if segment.meta.min_seq > seq || segment.meta.max_seq < ended_before {
             continue;
         }
         for ordinal in segment.find_key(key, hash)? {
+            if segment.is_older(ordinal, ended_before)? {
+                continue;
+            }
             let (min, max) = (segment.meta.min_seq, segment.meta.max_seq);
             let written = if max > seq || since.is_some_and(|since| min <= since && since < max) {
                 segment.seqs(&[u64::from(ordinal)])?[0]

@@ -59,6 +59,7 @@ pub(crate) fn state_of(
             flushed_seq: files.flushed_seq,
             truncated_seq: 0,
             next_rowid: Arc::new(AtomicU64::new(files.next_rowid.max(1))),
+            unresolved: Arc::default(),
         };
         state.tables.insert(*id, Arc::new(table));
     }

@@ -50,6 +50,11 @@ impl Snapshot {
         self.state.tables.values()
     }
 
+    /// Completes the delete vectors of a table's segments.
+    pub(crate) fn resolve(&self, table: &TableState) -> Result<()> {
+        self.pin.resolve(table)
+    }
+
     /// A table at this snapshot.
     pub fn table(&self, id: TableId) -> Result<TableSnapshot> {
         let table = self
@@ -114,6 +119,11 @@ impl TableSnapshot {
         &self.target
     }
 
+    /// Completes the delete vectors of the table's segments.
+    pub(crate) fn resolve(&self) -> Result<()> {
+        self.snapshot.resolve(&self.table)
+    }
+
     fn list_parts(&self) -> Arc<[Part]> {
         let Self { snapshot, table, target, .. } = self;
         let part = |source| Part { source, seq: snapshot.seq(), target: target.clone() };
@@ -151,8 +161,12 @@ impl TableSnapshot {
     }
 
     /// The disjoint parts whose union is the table: segments, then memtables.
-    pub fn parts(&self) -> &[Part] {
-        self.parts.get_or_init(|| self.list_parts())
+    pub fn parts(&self) -> Result<&[Part]> {
+        if let Some(parts) = self.parts.get() {
+            return Ok(parts);
+        }
+        self.resolve()?;
+        Ok(self.parts.get_or_init(|| self.list_parts()))
     }
 
     /// Point lookup by primary key: `keys` has the key's columns in key order, each

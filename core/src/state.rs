@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::Result;
 use crate::catalog::{Catalog, TableDef, TableId};
 use crate::memtable::Memtable;
 use crate::segment::SegmentHandle;
+use crate::unresolved::Unresolved;
 
 /// One version of everything.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,8 @@ pub(crate) struct TableState {
     pub truncated_seq: u64,
     /// The next `_rowid`; used by the committer alone.
     pub next_rowid: Arc<AtomicU64>,
+    /// Versions whose older rows in segments have not been looked for.
+    pub unresolved: Arc<Unresolved>,
 }
 
 impl TableState {
@@ -47,7 +51,7 @@ impl TableState {
     }
 
     pub(crate) fn memtable_bytes(&self) -> usize {
-        self.memtables().map(Memtable::bytes).sum()
+        self.memtables().map(Memtable::bytes).sum::<usize>() + self.unresolved.bytes()
     }
 }
 
@@ -129,6 +133,13 @@ impl Shared {
 pub(crate) struct Pin {
     shared: Arc<Shared>,
     pub(crate) seq: u64,
+}
+
+impl Pin {
+    /// Completes the delete vectors of a table's segments.
+    pub(crate) fn resolve(&self, table: &TableState) -> Result<()> {
+        table.unresolved.resolve(&self.shared, table.def.id)
+    }
 }
 
 impl Drop for Pin {

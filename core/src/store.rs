@@ -258,7 +258,7 @@ impl Store {
 
     /// Sizes per table.
     pub fn tables(&self) -> Result<Vec<TableInfo>> {
-        let (pin, state) = self.pinned()?;
+        let (pin, state) = self.resolved()?;
         let policy = Policy {
             segment_rows: self.inner.segment_rows as u64,
             horizon: self.inner.shared.horizon(),
@@ -271,7 +271,7 @@ impl Store {
 
     /// Every segment.
     pub fn segments(&self) -> Result<Vec<SegmentInfo>> {
-        let (pin, state) = self.pinned()?;
+        let (pin, state) = self.resolved()?;
         Ok(inspect::segments(&state, pin.seq))
     }
 
@@ -318,6 +318,13 @@ impl Store {
             follower.catch_up()?;
         }
         Ok(self.inner.shared.pin())
+    }
+
+    /// The same with complete delete vectors.
+    fn resolved(&self) -> Result<(crate::state::Pin, Arc<State>)> {
+        let (pin, state) = self.pinned()?;
+        state.tables.values().try_for_each(|table| pin.resolve(table))?;
+        Ok((pin, state))
     }
 
     fn tables_or_all(&self, table: Option<TableId>) -> Vec<TableId> {

@@ -328,7 +328,7 @@ impl Writer {
             write_memtable(&self.context, def, &memtable, horizon.seq, rows, &mut flushed);
         let Flushed { segments, moved } = flushed;
         written.inspect_err(|_| self.remove(&segments))?;
-        let until = self.shared.visible();
+        let until = self.resolve(table)?;
         for (segment, moved) in segments.iter().zip(&moved) {
             moved.carry_deletes(&memtable, segment);
         }
@@ -347,7 +347,7 @@ impl Writer {
 
     /// Makes deletions of a table without memtable rows durable outside the log.
     fn flush_deletes(&self, table: TableId) -> Result<()> {
-        let until = self.shared.visible();
+        let until = self.resolve(table)?;
         let state = self.shared.current();
         let Some(current) = state.tables.get(&table) else { return Ok(()) };
         let files = self.with_deletes(table, &current.segments, Vec::new(), until)?;
@@ -356,6 +356,15 @@ impl Writer {
             self.call(|reply| Command::Flushed(flush, reply))?;
         }
         Ok(())
+    }
+
+    /// Completes the delete vectors of a table up to the number that is returned.
+    fn resolve(&self, table: TableId) -> Result<u64> {
+        let until = self.shared.visible();
+        if let Some(state) = self.shared.current().tables.get(&table) {
+            state.unresolved.resolve(&self.shared, table)?;
+        }
+        Ok(until)
     }
 
     fn segments_of(&self, table: TableId) -> Vec<Arc<SegmentHandle>> {
@@ -401,6 +410,8 @@ impl Writer {
         let _one_at_a_time = self.compacting.lock();
         let (horizon, state) = self.shared.pin_horizon();
         let Some(current) = state.tables.get(&table) else { return Ok(false) };
+        // What ended up to the horizon is left out; what ends later is carried over.
+        self.resolve(table)?;
         let policy = Policy {
             segment_rows: self.options.segment_rows as u64,
             horizon: horizon.seq,
@@ -437,7 +448,7 @@ impl Writer {
                 compaction::merge(&self.context, current, pick, &policy, &mut read)?;
             work.rows_out = segments.iter().map(|s| s.meta.rows).sum();
             work.bytes_out = segments.iter().map(|s| s.meta.new_bytes()).sum();
-            let until = self.shared.visible();
+            let until = self.resolve(table)?;
             moved.carry_deletes(&inputs, &segments);
             let files = self.with_deletes(table, &[], segments, until)?;
             let merged = CompactionCommit { table, inputs, files, moved };

@@ -222,6 +222,7 @@ impl Catalog {
             cluster_order,
             encoding: table.encoding,
             row_store: table.row_store,
+            lazy_upserts: table.lazy_upserts,
             ttl,
             durability: table.durability,
             options: table.options.clone(),

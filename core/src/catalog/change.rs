@@ -49,12 +49,38 @@ pub struct NewTable {
     pub encoding: Encoding,
     /// Whether a keyed table keeps whole rows beside its columns, for point reads.
     pub row_store: bool,
+    /// Whether upserts that replace whatever is there look for it later, when a scan, a
+    /// range, a flush or a merge needs to know. [`crate::Commit::replaced`] is then what
+    /// memtables knew.
+    pub lazy_upserts: bool,
     /// Column with a time, and how long after it rows expire; without, at that time.
     pub ttl: Option<(String, Option<BucketWidth>)>,
     /// When commits to it are acknowledged; the store's default without.
     pub durability: Option<Durability>,
     /// Options for the engine.
     pub options: BTreeMap<String, String>,
+}
+
+impl NewTable {
+    /// A table without a key, and with what is usual for the rest.
+    pub fn new(schema: SchemaId, name: impl Into<String>, columns: Vec<NewColumn>) -> Self {
+        Self {
+            schema,
+            name: name.into(),
+            columns,
+            primary_key: Vec::new(),
+            key_order: Vec::new(),
+            partition: None,
+            cluster_by: Vec::new(),
+            cluster_order: Vec::new(),
+            encoding: Encoding::default(),
+            row_store: false,
+            lazy_upserts: false,
+            ttl: None,
+            durability: None,
+            options: BTreeMap::new(),
+        }
+    }
 }
 
 /// One atomic change of the catalog. Each fails with a clear error when its

@@ -111,6 +111,9 @@ pub struct TableDef {
     /// point reads and ranges of keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub row_store: bool,
+    /// Whether upserts of a keyed table leave the rows that they replace to be found later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lazy_upserts: bool,
     /// When rows expire, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<TimeToLive>,

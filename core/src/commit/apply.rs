@@ -70,6 +70,8 @@ enum Plan {
 /// What a put or a deletion of a key ends.
 enum End {
     Nothing,
+    /// Rows in segments, which are looked for later.
+    Unresolved,
     /// A row from before the commit.
     Row(Place),
     /// What an earlier operation of the same commit may have put.
@@ -95,7 +97,7 @@ fn end_all(table: &TableState, keys: &Keys, ends: Vec<End>, seq: u64) -> u64 {
     for (i, end) in ends.into_iter().enumerate() {
         rows += u64::from(matches!(end, End::Row(_)));
         match end {
-            End::Nothing => {}
+            End::Nothing | End::Unresolved => {}
             End::Row(Place::Memtable { entry, .. }) => entry.get().end(seq),
             End::Row(Place::Segment { segment, ordinal }) => {
                 match in_segments.iter_mut().find(|(s, _)| Arc::ptr_eq(s, &segment)) {
@@ -134,8 +136,12 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                 let mut skipped = false;
                 let mut kept = Vec::new();
                 let lookup = keys.lookup(table);
+                let lazy = prepared.is_lazy(op) && !table.segments.is_empty();
                 for i in 0..keys.len() {
-                    let found = lookup.find(i, seq - 1, prepared.read_at)?;
+                    let found = match lazy {
+                        true => lookup.find_in_memtables(i, seq - 1),
+                        false => lookup.find(i, seq - 1, prepared.read_at)?,
+                    };
                     let before = overlay.as_ref().and_then(|o| o.get(&(def.id, keys.bytes.get(i))));
                     let there = before.map_or(found.place.is_some(), Option::is_some);
                     if let (Some(read_at), None) = (prepared.read_at, before)
@@ -151,7 +157,10 @@ fn validate(state: &State, prepared: &Prepared, seq: u64) -> Result<Vec<Plan>> {
                         let key = def.key_codec()?.describe(def, keys.bytes.slice(i));
                         return Err(Error::DuplicateKey { table: def.name.clone(), key });
                     }
-                    ends.push(End::of(found.place, before.is_some()));
+                    ends.push(match End::of(found.place, before.is_some()) {
+                        End::Nothing if lazy => End::Unresolved,
+                        end => end,
+                    });
                     if let Some(overlay) = &mut overlay {
                         overlay.insert((def.id, keys.bytes.get(i)), Some(packed.get(i)));
                     }
@@ -288,9 +297,15 @@ fn put(
     commit: &mut Commit,
 ) -> Result<Option<Payload>> {
     let Memtable::Keyed(memtable) = &table.active else { return Err(other_kind(&table.def)) };
+    let waits = |end: &End| matches!(end, End::Unresolved);
+    let unresolved: Option<Vec<bool>> =
+        ends.iter().any(waits).then(|| ends.iter().map(waits).collect());
     commit.replaced += end_all(table, &keys, ends, seq);
     for (i, packed) in packed.iter().enumerate() {
-        memtable.insert(keys.bytes.slice(i), keys.hashes[i], packed, seq);
+        let entry = memtable.insert(keys.bytes.slice(i), keys.hashes[i], packed, seq);
+        if unresolved.as_ref().is_some_and(|waits| waits[i]) {
+            table.unresolved.add(memtable.keep(entry), keys.hashes[i]);
+        }
     }
     commit.inserted += keys.len() as u64;
     Ok((keys.len() > 0).then_some(Payload::Put { keys: keys.bytes, packed }))

@@ -12,6 +12,17 @@ use crate::write::Commit;
 use crate::{Error, Result};
 
 impl Committer {
+    /// Completes the delete vectors of the tables whose segments `change` takes away:
+    /// snapshots may hold them for long.
+    pub(super) fn resolve_removed(&self, change: &CatalogChange) -> Result<()> {
+        let current = self.shared.current();
+        if current.tables.values().all(|table| table.unresolved.is_empty()) {
+            return Ok(());
+        }
+        let delta = current.catalog.apply(change)?;
+        delta.dropped.iter().chain(&delta.truncated).try_for_each(|table| self.resolve(*table))
+    }
+
     pub(super) fn commit_catalog(&mut self, change: &CatalogChange) -> Result<Commit> {
         let current = self.shared.current();
         let delta = current.catalog.apply(change)?;
@@ -87,6 +98,7 @@ impl Committer {
             flushed_seq: seq,
             truncated_seq: 0,
             next_rowid: Arc::new(AtomicU64::new(1)),
+            unresolved: Arc::default(),
         })
     }
 }

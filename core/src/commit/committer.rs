@@ -143,7 +143,9 @@ impl Committer {
                 reply.send(Err(Error::Invalid("a write belongs to a group".into())));
             }
             Command::Catalog(change, reply) => {
-                let result = self.guarded(|it| it.commit_catalog(&change));
+                let result = self
+                    .resolve_removed(&change)
+                    .and_then(|()| self.guarded(|it| it.commit_catalog(&change)));
                 reply.send(result);
             }
             Command::ReserveId(reply) => {
@@ -155,7 +157,9 @@ impl Committer {
                 reply.send(result);
             }
             Command::Flushed(flush, reply) => {
-                let result = self.guarded(|it| it.commit_flush(flush));
+                let result = self
+                    .resolve(flush.table)
+                    .and_then(|()| self.guarded(|it| it.commit_flush(flush)));
                 reply.send(result);
             }
             Command::Bulk(bulk, reply) => {
@@ -163,7 +167,9 @@ impl Committer {
                 reply.send(result);
             }
             Command::Compacted(compaction, reply) => {
-                let result = self.guarded(|it| it.commit_compaction(compaction));
+                let result = self
+                    .resolve(compaction.table)
+                    .and_then(|()| self.guarded(|it| it.commit_compaction(compaction)));
                 reply.send(result);
             }
             Command::Collect(reply) => {
@@ -195,6 +201,15 @@ impl Committer {
             self.stop(error.to_string());
         }
         result
+    }
+
+    /// Ends the rows that lazy upserts of a table have replaced. Jobs have done most of it
+    /// before they come here.
+    pub(super) fn resolve(&self, table: TableId) -> Result<()> {
+        match self.shared.current().tables.get(&table) {
+            Some(state) => state.unresolved.resolve(&self.shared, table),
+            None => Ok(()),
+        }
     }
 
     fn check_running(&self) -> Result<()> {

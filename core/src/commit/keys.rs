@@ -120,6 +120,11 @@ pub(crate) struct KeyLookup<'a> {
 }
 
 impl KeyLookup<'_> {
+    /// What memtables know at `seq` of the key at position `i`.
+    pub(crate) fn find_in_memtables(&self, i: usize, seq: u64) -> Found {
+        find_in_memtables(self.table, self.keys.bytes.slice(i), self.keys.hashes[i], seq)
+    }
+
     /// What is known at `seq`, the newest number, of the key at position `i`; `since` as
     /// for [`find`].
     pub(crate) fn find(&self, i: usize, seq: u64, since: Option<u64>) -> Result<Found> {
@@ -132,7 +137,7 @@ impl KeyLookup<'_> {
             && let Some((segment, ordinal)) = probed.places[i]
         {
             let segment = &probed.segments[segment as usize];
-            if segment.deletes.ended(ordinal) > seq {
+            if segment.deletes.ended(ordinal) > seq && !segment.is_older(ordinal, found.changed)? {
                 found.place = Some(Place::Segment { segment: Arc::clone(segment), ordinal });
             }
         }

@@ -90,6 +90,11 @@ impl PreparedOp {
         }
     }
 
+    /// Whether it may replace rows of segments that nobody has looked for.
+    fn is_lazy_put(&self) -> bool {
+        matches!(self, Self::Put { table, on_conflict: OnConflict::Replace, .. } if table.lazy_upserts)
+    }
+
     /// Compresses what the log gets of many rows.
     fn compress(&mut self) {
         match self {
@@ -121,13 +126,19 @@ fn compress_rows(all: &[&RowBytes]) -> Option<Bytes> {
 }
 
 impl Prepared {
+    /// Whether `op` may be applied without a look at segments.
+    pub(crate) fn is_lazy(&self, op: &PreparedOp) -> bool {
+        // A conflict is found by what has changed since.
+        self.read_at.is_none() && op.is_lazy_put()
+    }
+
     /// Looks keys up in the segments of `state`, so that the leader need not.
     pub(crate) fn probe(&mut self, state: &State) -> Result<()> {
         // Whether a key has changed since then is more than where its row is.
         if self.read_at.is_some() {
             return Ok(());
         }
-        for op in &mut self.ops {
+        for op in self.ops.iter_mut().filter(|op| !op.is_lazy_put()) {
             if let PreparedOp::Put { table, keys, .. } | PreparedOp::DeleteKeys { table, keys } = op
                 && let Some(table) = state.tables.get(&table.id)
             {

@@ -30,6 +30,7 @@ impl Cursor {
         range: &KeyRange,
         backward: bool,
     ) -> Result<Vec<Self>> {
+        table.resolve()?;
         let seq = table.snapshot().seq();
         let mut cursors = Vec::new();
         for memtable in table.state().memtables() {

@@ -171,7 +171,7 @@ impl KeyedMemtable {
 
     /// Adds a version, newer than all others of its key; the caller has ended the one
     /// before it.
-    pub(crate) fn insert(&self, key: &[u8], hash: u64, packed: &[u8], seq: u64) {
+    pub(crate) fn insert(&self, key: &[u8], hash: u64, packed: &[u8], seq: u64) -> Entry<'_> {
         self.min_seq.fetch_min(seq, Ordering::Relaxed);
         self.max_seq.fetch_max(seq, Ordering::Relaxed);
         let (node, bytes) = self.arena.node(key, packed, seq, self.newest.find(key, hash));
@@ -201,6 +201,7 @@ impl KeyedMemtable {
             self.order.link(node);
             *linked = len;
         }
+        Entry::new(&self.arena, node)
     }
 
     /// Versions of `key` at or before `seq`, the newest first.

@@ -164,19 +164,8 @@ mod tests {
             missing: None,
         };
         let table = NewTable {
-            schema: SchemaId(1),
-            name: "t".into(),
-            columns: vec![column("k"), column("v")],
             primary_key: vec!["k".into()],
-            key_order: Vec::new(),
-            partition: None,
-            cluster_by: Vec::new(),
-            cluster_order: Vec::new(),
-            encoding: Default::default(),
-            row_store: false,
-            ttl: None,
-            durability: None,
-            options: Default::default(),
+            ..NewTable::new(SchemaId(1), "t", vec![column("k"), column("v")])
         };
         Arc::new(Catalog::default().new_table(&table).unwrap())
     }

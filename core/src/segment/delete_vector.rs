@@ -17,8 +17,9 @@ use sheaf_formats::envelope::{FileIdentity, FileKind, decode_small, encode_small
 use crate::memtable::LIVE;
 use crate::{Error, Result};
 
-/// See the module's documentation. Rows are ended by the committer, and in a segment that it
-/// does not know yet by whoever writes it.
+/// See the module's documentation. Rows are ended by the committer, in a segment that it
+/// does not know yet by whoever writes it, and where upserts are lazy by whoever resolves
+/// them, then also at numbers that are older than the newest.
 #[derive(Debug, Default)]
 pub(crate) struct DeleteVector {
     state: RwLock<State>,
@@ -73,12 +74,26 @@ impl DeleteVector {
         }
     }
 
-    /// Ends rows, each at its number, in any order.
+    /// Ends rows, each at its number, in any order, unless they have ended.
     pub(crate) fn end_all(&self, ended: impl IntoIterator<Item = (u32, u64)>) {
-        let mut ended: Vec<(u32, u64)> = ended.into_iter().collect();
-        ended.sort_unstable_by_key(|(ordinal, seq)| (*seq, *ordinal));
-        for (ordinal, seq) in ended {
-            self.end(ordinal, seq);
+        let mut ended: Vec<(u64, u32)> = ended.into_iter().map(|(at, seq)| (seq, at)).collect();
+        if ended.is_empty() {
+            return;
+        }
+        ended.sort_unstable();
+        let mut state = self.state.write();
+        let state = &mut *state;
+        let all = Arc::make_mut(&mut state.ended);
+        ended.retain(|(_, ordinal)| all.insert(*ordinal));
+        state.ended_at.extend(ended.iter().map(|(seq, ordinal)| (*ordinal, *seq)));
+        let ordered = match (state.tail.last(), ended.first()) {
+            (Some((last, _)), Some((first, _))) => last <= first,
+            _ => true,
+        };
+        state.tail.append(&mut ended);
+        if !ordered {
+            // Two runs: a stable sort merges them.
+            state.tail.sort_by_key(|(seq, _)| *seq);
         }
     }
 
@@ -204,6 +219,21 @@ mod tests {
         assert_eq!(deletes.at(30).unwrap().iter().collect::<Vec<_>>(), [3, 5]);
         assert_eq!(deletes.at(19).unwrap().iter().collect::<Vec<_>>(), [3]);
         assert_eq!((deletes.ended(3), deletes.ended(5), deletes.ended(4)), (10, 20, LIVE));
+    }
+
+    #[test]
+    fn rows_end_in_any_order() {
+        let deletes = DeleteVector::default();
+        deletes.end(1, 30);
+        deletes.end_all([(2, 40), (3, 10), (1, 5), (3, 20), (4, 25)]);
+        deletes.end_all([]);
+        let at = |seq| deletes.at(seq).map(|rows| rows.iter().collect::<Vec<_>>());
+        assert_eq!(at(9), None);
+        assert_eq!(at(10), Some(vec![3]));
+        assert_eq!(at(29), Some(vec![3, 4]));
+        assert_eq!((at(30), at(40)), (Some(vec![1, 3, 4]), Some(vec![1, 2, 3, 4])));
+        assert_eq!((deletes.count_at(25), deletes.ended(3), deletes.ended(1)), (2, 10, 30));
+        assert_eq!(deletes.entries_after(25), [(1, 30), (2, 40)]);
     }
 
     #[test]

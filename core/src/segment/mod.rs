@@ -223,6 +223,12 @@ impl SegmentHandle {
         Ok(rows.column(0).as_primitive::<UInt64Type>().values().to_vec())
     }
 
+    /// Whether the row at `ordinal` was written before `seq`.
+    pub(crate) fn is_older(&self, ordinal: u32, seq: u64) -> Result<bool> {
+        let (min, max) = (self.meta.min_seq, self.meta.max_seq);
+        Ok(min < seq && (max < seq || self.seqs(&[u64::from(ordinal)])?[0] < seq))
+    }
+
     /// Position of a physical column.
     pub(crate) fn physical_index(&self, name: &str) -> Result<usize> {
         self.physical_schema().index_of(name).map_err(Error::Arrow)

@@ -38,10 +38,10 @@ fn open(vfs: &MemoryVfs) -> Store {
 
 #[test]
 fn rows_stay_what_they_are_while_files_move() {
-    for row_store in [false, true] {
+    for (row_store, lazy_upserts) in [(false, false), (true, false), (false, true)] {
         let vfs = MemoryVfs::new();
         let store = open(&vfs);
-        let t = create(&store, NewTable { row_store, ..pairs("t", true) });
+        let t = create(&store, NewTable { row_store, lazy_upserts, ..pairs("t", true) });
         let mut model: BTreeMap<i64, String> = BTreeMap::new();
         let mut next = random(7);
         for i in 0..30_000_u64 {
@@ -70,6 +70,47 @@ fn rows_stay_what_they_are_while_files_move() {
         let listed: Vec<_> = model.into_iter().collect();
         assert_eq!(scan(&store.snapshot().unwrap(), &t), listed);
     }
+}
+
+#[test]
+fn scans_beside_lazy_upserts_see_each_commit_whole() {
+    const KEYS: i64 = 500;
+    let store = open(&MemoryVfs::new());
+    let t = create(&store, NewTable { lazy_upserts: true, ..pairs("t", true) });
+    let rows_of = |version: i64| {
+        let mut rows = RowBuilder::new(&t).unwrap();
+        for key in 0..KEYS {
+            rows.push(&[Value::from(key), Value::from(version.to_string().as_str())]).unwrap();
+        }
+        Write::Put { rows, on_conflict: OnConflict::Replace }
+    };
+    let put_all = |version| {
+        let writes = vec![rows_of(version)];
+        store.commit(WriteBatch { writes, ..WriteBatch::default() }).unwrap()
+    };
+    put_all(0);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let seen = scan(&store.snapshot().unwrap(), &t);
+                    let version: i64 = seen[0].1.parse().unwrap();
+                    assert!(version >= last, "{version} after {last}");
+                    last = version;
+                    let wanted = (0..KEYS).map(|key| (key, version.to_string()));
+                    assert!(seen.iter().cloned().eq(wanted), "{} rows of {version}", seen.len());
+                }
+            });
+        }
+        let _done = Done(&done);
+        for version in 1..400 {
+            put_all(version);
+        }
+    });
+    assert!(store.jobs().iter().any(|job| job.kind == "compact"), "nothing was merged");
+    assert_verified(&store);
 }
 
 #[test]
@@ -184,7 +225,7 @@ fn pieces_of_a_memtable_are_the_whole_while_rows_are_added() {
     let mut seen: Vec<i64> = Vec::new();
     for i in 0..4 {
         let scan = PartScan { projection: vec![0], piece: Some((i, 4)), ..PartScan::default() };
-        for part in table.parts() {
+        for part in table.parts().unwrap() {
             let batches = block_on(part.scan(scan.clone()).unwrap().try_collect::<Vec<_>>());
             for batch in batches.unwrap() {
                 seen.extend(batch.column(0).as_primitive::<Int64Type>().values());

@@ -18,7 +18,7 @@ use crate::support::{
 fn third_column(store: &Store) -> Vec<Option<i32>> {
     let table = store.snapshot().unwrap().table(def(store, "t").id).unwrap();
     let mut out = Vec::new();
-    for part in table.parts() {
+    for part in table.parts().unwrap() {
         let request = PartScan { projection: vec![2], ..PartScan::default() };
         let batches: Vec<_> = block_on(part.scan(request).unwrap().try_collect()).unwrap();
         for batch in batches {

@@ -163,7 +163,7 @@ fn triple(row: &Row) -> Triple {
 
 fn scan(table: &TableSnapshot, projection: &[usize]) -> RecordBatch {
     let mut batches = Vec::new();
-    for part in table.parts() {
+    for part in table.parts().unwrap() {
         let request = PartScan { projection: projection.to_vec(), ..PartScan::default() };
         let read: Vec<RecordBatch> = block_on(part.scan(request).unwrap().try_collect()).unwrap();
         batches.extend(read);
@@ -343,7 +343,7 @@ fn rows_of_a_segment_are_in_the_order_of_the_clustering() {
         }
         store.compact(None).unwrap();
         let table = store.snapshot().unwrap().table(def.id).unwrap();
-        assert_eq!(table.parts().len(), 1);
+        assert_eq!(table.parts().unwrap().len(), 1);
         let keys = scan(&table, &[0]);
         let found: Vec<_> = keys.column(0).as_primitive::<Int64Type>().iter().collect();
         assert_eq!(found, wanted, "{order:?}");

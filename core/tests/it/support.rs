@@ -1,6 +1,5 @@
 //! Small tables and readers for the tests.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,20 +24,10 @@ pub fn column(name: &str, data_type: DataType) -> NewColumn {
 
 /// A table of `k BIGINT, v TEXT`, keyed by `k` or without a key.
 pub fn pairs(name: &str, keyed: bool) -> NewTable {
+    let columns = vec![column("k", DataType::Int64), column("v", DataType::Utf8View)];
     NewTable {
-        schema: PUBLIC,
-        name: name.into(),
-        columns: vec![column("k", DataType::Int64), column("v", DataType::Utf8View)],
         primary_key: if keyed { vec!["k".into()] } else { Vec::new() },
-        key_order: Vec::new(),
-        partition: None,
-        cluster_by: Vec::new(),
-        cluster_order: Vec::new(),
-        encoding: Default::default(),
-        row_store: false,
-        ttl: None,
-        durability: None,
-        options: BTreeMap::new(),
+        ..NewTable::new(PUBLIC, name, columns)
     }
 }
 
@@ -124,7 +113,7 @@ pub fn delete_rows(store: &Store, def: &Arc<TableDef>, rowids: Vec<u64>) -> Comm
 pub fn scan(snapshot: &Snapshot, def: &TableDef) -> Vec<(i64, String)> {
     let table = snapshot.table(def.id).unwrap();
     let mut out = Vec::new();
-    for part in table.parts() {
+    for part in table.parts().unwrap() {
         let request = PartScan { projection: vec![0, 1], ..PartScan::default() };
         let stream = part.scan(request).unwrap();
         let batches: Vec<RecordBatch> = block_on(stream.try_collect()).unwrap();
@@ -144,7 +133,7 @@ pub fn scan(snapshot: &Snapshot, def: &TableDef) -> Vec<(i64, String)> {
 pub fn rowids(snapshot: &Snapshot, def: &TableDef) -> Vec<(u64, i64)> {
     let table = snapshot.table(def.id).unwrap().with_columns(Columns::WithRowId);
     let mut out = Vec::new();
-    for part in table.parts() {
+    for part in table.parts().unwrap() {
         let request = PartScan { projection: vec![2, 0], ..PartScan::default() };
         let stream = part.scan(request).unwrap();
         let batches: Vec<RecordBatch> = block_on(stream.try_collect()).unwrap();

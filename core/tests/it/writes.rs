@@ -2,12 +2,55 @@
 
 use std::sync::Arc;
 
+use sheaf_core::catalog::{CatalogChange, NewTable};
 use sheaf_core::vfs::{MemoryVfs, Vfs};
-use sheaf_core::{Error, OnConflict, Write, WriteBatch};
+use sheaf_core::{Error, OnConflict, Snapshot, Write, WriteBatch};
 
 use crate::support::{
-    create, def, delete, delete_rows, get, insert, keys, open, pairs, put, rowids, rows, scan,
+    assert_verified, create, def, delete, delete_rows, get, insert, keys, open, pairs, put, row,
+    rowids, rows, scan,
 };
+
+#[test]
+fn lazy_upserts_find_what_they_replace_when_somebody_asks() {
+    let vfs = MemoryVfs::new();
+    let store = open(&vfs, 1);
+    let t = create(&store, NewTable { lazy_upserts: true, ..pairs("t", true) });
+    let others = create(&store, pairs("u", true));
+    for table in [&t, &others] {
+        put(&store, table, &[(1, "a"), (2, "b"), (3, "c"), (4, "d")]);
+    }
+    store.flush(None).unwrap();
+    assert_eq!(put(&store, &others, &[(1, "x")]).replaced, 1);
+    // Nobody looks into segments.
+    assert_eq!(put(&store, &t, &[(1, "x"), (2, "y"), (3, "z")]).replaced, 0);
+    let before = store.snapshot().unwrap();
+    // All else does, and must not take the row in the segment for alive.
+    assert_eq!(delete(&store, &t, &[2]).deleted, 1);
+    assert_eq!(delete(&store, &t, &[2]).deleted, 0);
+    assert_eq!(insert(&store, &t, &[(2, "new")], OnConflict::Skip).unwrap().skipped, 0);
+    assert!(insert(&store, &t, &[(1, "w")], OnConflict::Fail).is_err());
+    delete(&store, &t, &[3]);
+    let now = store.snapshot().unwrap();
+    assert_eq!([1, 2, 3, 4].map(|k| row(&now, &t, k).unwrap_or_default()), ["x", "new", "", "d"]);
+    // Segments that go meanwhile are as a snapshot from before wants them.
+    store.flush(None).unwrap();
+    store.compact(None).unwrap();
+    let shown = |snapshot: &Snapshot| -> Vec<String> {
+        scan(snapshot, &t).into_iter().map(|(k, v)| format!("{k}{v}")).collect()
+    };
+    assert_eq!(shown(&before), ["1x", "2y", "3z", "4d"]);
+    assert_eq!(shown(&now), ["1x", "2new", "4d"]);
+    put(&store, &t, &[(1, "last"), (4, "last")]);
+    let before = store.snapshot().unwrap();
+    store.change_catalog(CatalogChange::Truncate(t.id)).unwrap();
+    put(&store, &t, &[(1, "first")]);
+    assert_eq!(shown(&before), ["1last", "2new", "4last"]);
+    drop((before, now));
+    let left = open(&vfs.kill(), 2);
+    assert_eq!(shown(&left.snapshot().unwrap()), ["1first"]);
+    assert_verified(&left);
+}
 
 #[test]
 fn a_duplicate_key_fails_the_whole_batch_and_names_the_key() {

@@ -112,7 +112,7 @@ impl PinnedCatalog {
         let snapshot = self.snapshot.table(table.id)?.with_columns(columns);
         let schema =
             self.names().schemas.get(&table.schema).map_or("", |schema| schema.name.as_str());
-        Ok(Arc::new(SnapshotTable::new(format!("{schema}.{}", table.name), &snapshot)))
+        Ok(Arc::new(SnapshotTable::new(format!("{schema}.{}", table.name), &snapshot)?))
     }
 
     /// The stored table with this name: what can be written to.

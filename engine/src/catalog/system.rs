@@ -120,6 +120,10 @@ fn tables(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
             ),
         ),
         ("row_store", booleans(infos.iter().map(|i| def(&i.table).is_some_and(|d| d.row_store)))),
+        (
+            "lazy_upserts",
+            booleans(infos.iter().map(|i| def(&i.table).is_some_and(|d| d.lazy_upserts))),
+        ),
         ("expires", texts(infos.iter().map(|i| def(&i.table).and_then(|d| expiry_of(d))))),
         (
             "durability",

@@ -136,7 +136,7 @@ fn add_column(
             .catalog
             .snapshot()
             .table(table.id)?
-            .parts()
+            .parts()?
             .iter()
             .map(|part| part.rows())
             .sum();
@@ -206,6 +206,7 @@ fn options_change(table: &TableDef, options: &[SqlOption]) -> Result<CatalogChan
     match TableOptions::read(options)? {
         TableOptions { encoding: Some(_), .. } => Err(fixed("format")),
         TableOptions { row_store: Some(_), .. } => Err(fixed("row_store")),
+        TableOptions { lazy_upserts: Some(_), .. } => Err(fixed("lazy_upserts")),
         TableOptions { durability, ttl: None, ttl_column: None, .. } => {
             Ok(CatalogChange::SetDurability { table: table.id, durability })
         }

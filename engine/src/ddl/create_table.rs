@@ -110,14 +110,19 @@ pub(super) fn new_table(
     let clustering: Sorted =
         terms.map(|term| cluster_column(term, &columns)).collect::<Result<_>>()?;
     let (cluster_by, cluster_order) = clustering.into_iter().unzip();
-    let TableOptions { encoding, row_store, ttl, ttl_column, durability } =
+    let TableOptions { encoding, row_store, lazy_upserts, ttl, ttl_column, durability } =
         read_options(&table.table_options)?;
     let row_store = row_store.unwrap_or_default();
-    if row_store && primary_key.is_empty() {
-        return Err(Error::new(
-            ErrorKind::InvalidParameter,
-            "row_store is for point reads, and the table has no PRIMARY KEY",
-        ));
+    let lazy_upserts = lazy_upserts.unwrap_or_default();
+    for (wanted, what) in
+        [(row_store, "row_store is for point reads"), (lazy_upserts, "lazy_upserts is for upserts")]
+    {
+        if wanted && primary_key.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                format!("{what}, and the table has no PRIMARY KEY"),
+            ));
+        }
     }
     let ttl_column = ttl_column.or_else(|| {
         let (column, _) = partition.as_ref()?;
@@ -146,6 +151,7 @@ pub(super) fn new_table(
         cluster_order,
         encoding: encoding.unwrap_or_default(),
         row_store,
+        lazy_upserts,
         ttl,
         durability,
         options: BTreeMap::new(),

@@ -10,6 +10,7 @@ use crate::sql::{fold, ident_position};
 
 const FORMAT: &str = "format";
 const ROW_STORE: &str = "row_store";
+const LAZY_UPSERTS: &str = "lazy_upserts";
 const TTL: &str = "ttl";
 const TTL_COLUMN: &str = "ttl_column";
 const DURABILITY: &str = "durability";
@@ -19,6 +20,7 @@ const DURABILITY: &str = "durability";
 pub(super) struct TableOptions {
     pub encoding: Option<Encoding>,
     pub row_store: Option<bool>,
+    pub lazy_upserts: Option<bool>,
     pub ttl: Option<BucketWidth>,
     pub ttl_column: Option<String>,
     pub durability: Option<Durability>,
@@ -60,15 +62,8 @@ impl TableOptions {
                 self.encoding =
                     Some(parsed.map_err(|e: sheaf_formats::Error| wrong(e.to_string()))?);
             }
-            ROW_STORE => {
-                self.row_store = Some(match value.to_lowercase().as_str() {
-                    "true" | "on" | "1" => true,
-                    "false" | "off" | "0" => false,
-                    other => {
-                        return Err(wrong(format!("row_store is true or false, not '{other}'")));
-                    }
-                });
-            }
+            ROW_STORE => self.row_store = Some(boolean(name, &value)?),
+            LAZY_UPSERTS => self.lazy_upserts = Some(boolean(name, &value)?),
             TTL => {
                 self.ttl = Some(BucketWidth::parse(&value).map_err(|_| {
                     wrong(format!("ttl is an interval such as '30 days', not '{value}'"))
@@ -86,6 +81,17 @@ impl TableOptions {
     }
 }
 
+fn boolean(name: &str, value: &str) -> Result<bool> {
+    match value.to_lowercase().as_str() {
+        "true" | "on" | "1" => Ok(true),
+        "false" | "off" | "0" => Ok(false),
+        other => {
+            let why = format!("{name} is true or false, not '{other}'");
+            Err(Error::new(ErrorKind::InvalidParameter, why))
+        }
+    }
+}
+
 impl ResetOptions {
     /// Reads the names of options that may be changed later.
     pub fn read(names: &[&Ident]) -> Result<Self> {
@@ -94,7 +100,7 @@ impl ResetOptions {
             match fold(name).as_str() {
                 TTL | TTL_COLUMN => read.ttl = true,
                 DURABILITY => read.durability = true,
-                other @ (FORMAT | ROW_STORE) => return Err(fixed(other).at(ident_position(name))),
+                other @ (FORMAT | ROW_STORE | LAZY_UPSERTS) => return Err(fixed(other).at(ident_position(name))),
                 other => return Err(unknown(other).at(ident_position(name))),
             }
         }
@@ -110,10 +116,10 @@ pub(super) fn fixed(name: &str) -> Error {
 
 fn unknown(name: &str) -> Error {
     Error::new(ErrorKind::InvalidParameter, format!("there is no table option '{name}'"))
-        .suggest(name, [FORMAT, ROW_STORE, TTL, TTL_COLUMN, DURABILITY])
+        .suggest(name, [FORMAT, ROW_STORE, LAZY_UPSERTS, TTL, TTL_COLUMN, DURABILITY])
         .hint(
-            "there are format ('vortex' or 'parquet'), row_store (true or false), ttl (an \
-             interval), ttl_column (a column with a time) and durability ('sync', 'interval' or \
-             'none')",
+            "there are format ('vortex' or 'parquet'), row_store and lazy_upserts (true or \
+             false), ttl (an interval), ttl_column (a column with a time) and durability ('sync', \
+             'interval' or 'none')",
         )
 }

@@ -1,7 +1,6 @@
 //! What is done without a planner is what the planner would have done: the same commands
 //! run both ways, on databases of their own, say the same and leave the same rows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -370,19 +369,8 @@ fn the_durability_is_the_sessions() {
             missing: None,
         };
         let table = NewTable {
-            schema: SchemaId(1),
-            name: "t".into(),
-            columns: vec![column],
             primary_key: vec!["k".into()],
-            key_order: Vec::new(),
-            partition: None,
-            cluster_by: Vec::new(),
-            cluster_order: Vec::new(),
-            encoding: Default::default(),
-            row_store: false,
-            ttl: None,
-            durability: None,
-            options: BTreeMap::new(),
+            ..NewTable::new(SchemaId(1), "t", vec![column])
         };
         store.change_catalog(CatalogChange::CreateTable(table)).unwrap();
         let settings = Settings { durability, ..Settings::new(Arc::clone(store.memory())) };

@@ -73,13 +73,13 @@ pub(crate) struct SnapshotTable {
 impl SnapshotTable {
     /// The table of `snapshot`, called `name` in EXPLAIN, with the columns that the
     /// snapshot was told to show.
-    pub(crate) fn new(name: impl Into<String>, snapshot: &TableSnapshot) -> Self {
+    pub(crate) fn new(name: impl Into<String>, snapshot: &TableSnapshot) -> sheaf_core::Result<Self> {
         let key = snapshot.def().key_indices();
         let constraints = if key.is_empty() { vec![] } else { vec![Constraint::PrimaryKey(key)] };
         let scanned = |part: &Part| ScannedPart { part: part.clone(), statistics: OnceLock::new() };
-        let parts: Arc<[ScannedPart]> = snapshot.parts().iter().map(scanned).collect();
+        let parts: Arc<[ScannedPart]> = snapshot.parts()?.iter().map(scanned).collect();
         let schema = Arc::clone(snapshot.schema());
-        Self {
+        Ok(Self {
             table: Arc::new(ScannedTable {
                 name: name.into(),
                 statistics: TableStatistics::new(Arc::clone(&schema), Arc::clone(&parts)),
@@ -87,7 +87,7 @@ impl SnapshotTable {
                 parts,
             }),
             constraints: Constraints::new_unverified(constraints),
-        }
+        })
     }
 
     /// Statistics of all rows, and of those that are expected to pass `filters`, both

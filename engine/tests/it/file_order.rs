@@ -56,7 +56,7 @@ async fn numbers_stored(database: &Database, table: &str) -> Vec<i64> {
     let schema = snapshot.catalog().schema("public").unwrap().id;
     let table = snapshot.catalog().table(schema, table).unwrap().id;
     let mut numbers = Vec::new();
-    for part in snapshot.table(table).unwrap().parts() {
+    for part in snapshot.table(table).unwrap().parts().unwrap() {
         let scan = PartScan { projection: vec![0], ordered: true, ..PartScan::default() };
         let batches: Vec<RecordBatch> = part.scan(scan).unwrap().try_collect().await.unwrap();
         numbers.extend(batches.iter().flat_map(values));

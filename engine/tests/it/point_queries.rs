@@ -40,9 +40,9 @@ async fn same(session: &Session, sql: &str, values: &[ScalarValue]) -> usize {
 async fn they_agree_with_the_planner() {
     let database = Database::in_memory().unwrap();
     let session = database.session();
-    for row_store in [false, true] {
+    for option in ["row_store = false", "row_store = true", "lazy_upserts = true"] {
         run(&session, "DROP TABLE IF EXISTS t").await;
-        let with = format!("WITH (row_store = {row_store})");
+        let with = format!("WITH ({option})");
         run(
             &session,
             &format!(

@@ -1,6 +1,5 @@
 //! Sheaf: a keyed table with a row store, through its Rust interface without SQL.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,19 +37,9 @@ impl Sheaf {
         };
         if found(&store)?.is_none() {
             store.change_catalog(CatalogChange::CreateTable(NewTable {
-                schema: SchemaId(1),
-                name: "kv".into(),
-                columns: vec![column("k"), column("v")],
                 primary_key: vec!["k".into()],
-                key_order: Vec::new(),
-                partition: None,
-                cluster_by: Vec::new(),
-                cluster_order: Vec::new(),
-                encoding: Default::default(),
                 row_store: true,
-                ttl: None,
-                durability: None,
-                options: BTreeMap::new(),
+                ..NewTable::new(SchemaId(1), "kv", vec![column("k"), column("v")])
             }))?;
         }
         let table = found(&store)?.ok_or("the table is missing")?;
@@ -96,7 +85,7 @@ impl Engine for Sheaf {
     fn to_arrow(&self) -> Result<usize, Failure> {
         let table = self.store.snapshot()?.table(self.table.id)?;
         let mut rows = 0;
-        for part in table.parts() {
+        for part in table.parts()? {
             let scan = PartScan { projection: vec![0, 1], ..PartScan::default() };
             let mut stream = part.scan(scan)?;
             while let Some(batch) = block_on(stream.try_next())? {

@@ -33,26 +33,17 @@ impl Fixture {
     pub(super) fn new(keyed: bool, encoding: Encoding) -> Self {
         let options = Options { background: false, ..Options::default() };
         let store = Store::in_memory(options).unwrap();
+        let columns = vec![
+            column("k", DataType::Int64, false),
+            column("g", DataType::Int32, true),
+            column("x", DataType::Float64, true),
+            column("s", DataType::Utf8, true),
+            column("ts", DataType::Timestamp(TimeUnit::Microsecond, None), true),
+        ];
         let table = NewTable {
-            row_store: false,
-            ttl: None,
-            durability: None,
-            schema: SchemaId(1),
-            name: "t".into(),
-            columns: vec![
-                column("k", DataType::Int64, false),
-                column("g", DataType::Int32, true),
-                column("x", DataType::Float64, true),
-                column("s", DataType::Utf8, true),
-                column("ts", DataType::Timestamp(TimeUnit::Microsecond, None), true),
-            ],
             primary_key: if keyed { vec!["k".into()] } else { vec![] },
-            key_order: vec![],
-            partition: None,
-            cluster_by: vec![],
-            cluster_order: vec![],
             encoding,
-            options: Default::default(),
+            ..NewTable::new(SchemaId(1), "t", columns)
         };
         store.change_catalog(CatalogChange::CreateTable(table)).unwrap();
         let catalog = Arc::clone(store.snapshot().unwrap().catalog());
@@ -116,7 +107,7 @@ impl Fixture {
     }
 
     pub(super) fn provider(&self) -> Arc<SnapshotTable> {
-        Arc::new(SnapshotTable::new("public.t", &self.snapshot()))
+        Arc::new(SnapshotTable::new("public.t", &self.snapshot()).unwrap())
     }
 
     /// A session that sees the table as `t`, and beside it `o`, the rows with keys in

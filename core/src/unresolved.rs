@@ -1,0 +1,107 @@
+//! Upserts that have not looked for the rows that they replace.
+//!
+//! A table with `lazy_upserts` takes a put that replaces whatever is there without a look
+//! at segments: the version goes into the memtable and waits here. Who needs complete
+//! delete vectors (a scan, a range, a flush, a merge) has it resolved first, many at once
+//! and in the order of the key indexes.
+//!
+//! It does not matter who resolves, or when: a segment's row with the key of a version that
+//! waits can only have been ended by that version, because whatever changes the key later
+//! finds the version in the memtable. That holds because
+//!
+//! - lookups take a row of a segment for ended when a memtable has a later version of its
+//!   key ([`crate::lookup`]), and
+//! - the committer has everything resolved before it takes a segment or a memtable out of
+//!   the state, so that snapshots which still hold them miss nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::Result;
+use crate::catalog::TableId;
+use crate::memtable::{LIVE, OwnedEntry};
+use crate::segment::SegmentHandle;
+use crate::state::Shared;
+
+/// What waits in one table; see the module's documentation.
+#[derive(Default)]
+pub(crate) struct Unresolved {
+    waiting: Mutex<Vec<Version>>,
+    /// Versions that wait, those that are being resolved included.
+    count: AtomicUsize,
+    /// Locked by the thread that resolves.
+    resolving: Mutex<()>,
+}
+
+/// A version whose older rows have not been looked for.
+struct Version {
+    /// Of its key.
+    hash: u64,
+    entry: OwnedEntry,
+}
+
+impl std::fmt::Debug for Unresolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unresolved").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+impl Unresolved {
+    /// Called by the committer, before the version's number is published.
+    pub(crate) fn add(&self, entry: OwnedEntry, hash: u64) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        self.waiting.lock().push(Version { hash, entry });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.count.load(Ordering::Relaxed) * size_of::<Version>()
+    }
+
+    /// Ends what the versions that wait have replaced, in the newest segments of `table`.
+    pub(crate) fn resolve(&self, shared: &Shared, table: TableId) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.resolving.lock();
+        let mut versions = std::mem::take(&mut *self.waiting.lock());
+        // The state is read after the versions were taken: its segments are those that the
+        // versions were put on top of, or newer.
+        if let Some(table) = shared.current().tables.get(&table)
+            && let Err(error) = end_older_rows(&table.segments, &mut versions)
+        {
+            self.waiting.lock().append(&mut versions);
+            return Err(error);
+        }
+        self.count.fetch_sub(versions.len(), Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+fn end_older_rows(segments: &[Arc<SegmentHandle>], versions: &mut [Version]) -> Result<()> {
+    versions.sort_unstable_by_key(|version| version.hash);
+    for segment in segments {
+        let mut ended = Vec::new();
+        for Version { hash, entry } in versions.iter() {
+            let version = entry.get();
+            if segment.meta.min_seq >= version.seq() {
+                continue;
+            }
+            for ordinal in segment.find_key(version.key(), *hash)? {
+                if segment.deletes.ended(ordinal) == LIVE
+                    && segment.is_older(ordinal, version.seq())?
+                {
+                    ended.push((ordinal, version.seq()));
+                }
+            }
+        }
+        segment.deletes.end_all(ended);
+    }
+    Ok(())
+}
