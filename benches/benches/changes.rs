@@ -23,13 +23,15 @@ const CHECK: &str = "SELECT CAST(count(*) AS VARCHAR), CAST(sum(k) AS VARCHAR), 
     CAST(sum(device) AS VARCHAR), CAST(CAST(sum(value * 4) AS BIGINT) AS VARCHAR), \
     CAST(sum(length(label)) AS VARCHAR), CAST(count(DISTINCT seen) AS VARCHAR) FROM t";
 const SCAN: &str = "SELECT device, count(*), sum(value), max(seen) FROM t GROUP BY device";
+const UPSERT: &str = "upsert";
+const UPSERT_AND_SCAN: &str = "upsert and scan";
 /// Scans that are timed one after another.
 const SCANS: usize = 15;
 
 fn main() -> Result<(), Failure> {
     if let Some(task) = Task::of_this_process()? {
         return match task.action.as_str() {
-            "upsert" => upsert(&task),
+            UPSERT | UPSERT_AND_SCAN => upsert(&task),
             other => scans(&task, other),
         };
     }
@@ -52,8 +54,8 @@ fn main() -> Result<(), Failure> {
     };
     let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
     for _ in 0..RUNS {
-        let sheaf = task("sheaf", "upsert").run_anew(None)?;
-        let duckdb = task("duckdb", "upsert").run_anew(Some(&python))?;
+        let sheaf = task("sheaf", UPSERT).run_anew(None)?;
+        let duckdb = task("duckdb", UPSERT).run_anew(Some(&python))?;
         if sheaf.answer != duckdb.answer {
             let (sheaf, duckdb) = (sheaf.answer, duckdb.answer);
             return Err(format!("the rows differ\n{sheaf:?}\n{duckdb:?}").into());
@@ -61,6 +63,15 @@ fn main() -> Result<(), Failure> {
         (ours, theirs) = (ours.min(sheaf.seconds), theirs.min(duckdb.seconds));
     }
     report.times("durable upsert of 10 % in random order", ours * 1e3, "duckdb", theirs * 1e3);
+    for (action, name) in [(UPSERT, "the same, lazily"), (UPSERT_AND_SCAN, "with the next scan")] {
+        let eager = task("sheaf", action);
+        let lazy = Task { create: format!("{CREATE} WITH (lazy_upserts = true)"), ..eager.clone() };
+        let (eager, lazy) = (eager.run_anew(None)?, lazy.run_anew(None)?);
+        if eager.answer != lazy.answer {
+            return Err("lazy upserts leave other rows".into());
+        }
+        report.times(name, lazy.seconds * 1e3, "eager", eager.seconds * 1e3);
+    }
     let clean = task("sheaf", "clean").run_anew(None)?;
     for (action, name) in [
         ("deleted", "scan with 1 % of the rows deleted"),
@@ -128,6 +139,9 @@ fn upsert(task: &Task) -> Result<(), Failure> {
     let loaded = load(task)?;
     let start = Instant::now();
     loaded.put(loaded.changes.slice(0, task.commits.0), Durability::Sync)?;
+    if task.action == UPSERT_AND_SCAN {
+        loaded.session.query_blocking(SCAN, vec![])?;
+    }
     Outcome::print(start.elapsed().as_secs_f64(), answer(&loaded.session, &task.check)?)
 }
 

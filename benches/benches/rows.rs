@@ -1,4 +1,5 @@
-//! Hot rows: durable commits, point reads, bulk load, recovery of a log.
+//! Hot rows: durable commits, point reads from memory and from a cold disk, bulk load,
+//! recovery of a log.
 //!
 //! No peer yet: these are the figures that later comparisons start from.
 
@@ -10,11 +11,11 @@ use arrow::array::{Int64Array, RecordBatch, StringViewArray};
 use datafusion::common::ScalarValue;
 use sheaf_benches::{Failure, Report, flights, percentile, rate, table_named, timed};
 use sheafdb::core::catalog::TableDef;
-use sheafdb::core::{Durability, OnConflict, Store, Write, WriteBatch};
+use sheafdb::core::{Durability, OnConflict, Store, Value, Write, WriteBatch};
 use sheafdb::{Database, OpenOptions};
 
-/// Bytes of rows that the log holds before the process dies.
-const LOG_BYTES: usize = 1 << 30;
+/// Bytes that the log holds before the process dies.
+const LOG_BYTES: u64 = 1 << 30;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -26,6 +27,7 @@ fn main() -> Result<(), Failure> {
     let mut report = Report::new("rows");
     commits(&folder.path().join("commits"), &mut report)?;
     reads(&folder.path().join("reads"), &mut report)?;
+    cold_reads(&folder.path().join("cold"), &mut report)?;
     bulk(&folder.path().join("bulk"), &mut report)?;
     recovery(&folder.path().join("recovery"), &mut report)?;
     report.finish()
@@ -146,6 +148,53 @@ fn reads(path: &Path, report: &mut Report) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Reads of rows in segments of which nothing is in memory, by keys in no order.
+fn cold_reads(path: &Path, report: &mut Report) -> Result<(), Failure> {
+    const ROWS: i64 = 5_000_000;
+    const READS: i64 = 2_000;
+    {
+        let database = Database::open(path)?;
+        database.session().execute_blocking(
+            "CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT) WITH (row_store = true)",
+        )?;
+        let def = table_named(database.store(), "t")?;
+        for start in (0..ROWS).step_by(50_000) {
+            database.store().commit(write(&def, start..start + 50_000, Durability::None)?)?;
+        }
+        database.store().flush(None)?;
+        database.store().compact(None)?;
+    }
+    forget(path)?;
+    let database = Database::open(path)?;
+    let def = table_named(database.store(), "t")?;
+    let table = database.store().snapshot()?.table(def.id)?;
+    let mut samples = Vec::new();
+    for i in 0..READS {
+        let key = [Value::from(spread(i, ROWS))];
+        let start = Instant::now();
+        let row = table.row(&key)?;
+        samples.push(start.elapsed());
+        row.ok_or("a row is missing")?;
+    }
+    latency(report, "point read, row in a segment on a cold disk, row_store", samples);
+    Ok(())
+}
+
+/// Has the system drop what it holds of the files below a folder.
+fn forget(path: &Path) -> Result<(), Failure> {
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            forget(&path)?;
+            continue;
+        }
+        let file = std::fs::File::open(&path)?;
+        file.sync_all()?;
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+    }
+    Ok(())
+}
+
 fn get(store: &Store, def: &Arc<TableDef>, rows: i64) -> Result<Vec<Duration>, Failure> {
     let schema = Arc::new(def.arrow_schema().project(&[0])?);
     let table = store.snapshot()?.table(def.id)?;
@@ -211,10 +260,7 @@ fn recovery(path: &Path, report: &mut Report) -> Result<(), Failure> {
     if child.success() {
         return Err("the child was to die".into());
     }
-    let bytes: u64 = std::fs::read_dir(path.join("wal"))?
-        .filter_map(|entry| entry.ok()?.metadata().ok())
-        .map(|m| m.len())
-        .sum();
+    let bytes = log_bytes(path)?;
     let (rows, time) = timed(|| {
         let database = Database::open(path)?;
         let rows = database.store().tables()?.iter().map(|t| t.rows).sum::<u64>();
@@ -225,20 +271,26 @@ fn recovery(path: &Path, report: &mut Report) -> Result<(), Failure> {
     Ok(())
 }
 
+fn log_bytes(path: &Path) -> Result<u64, Failure> {
+    let files = std::fs::read_dir(path.join("wal"))?;
+    Ok(files.filter_map(|entry| entry.ok()?.metadata().ok()).map(|file| file.len()).sum())
+}
+
 /// Writes rows into the log alone, then dies as SIGKILL would have it.
 fn fill_log(path: &Path) -> Result<(), Failure> {
-    let options =
-        OpenOptions::new().memory_limit(1 << 50).memtable_bytes(64 << 30).background(false);
+    let options = OpenOptions::new()
+        .memory_limit(1 << 50)
+        .memtable_bytes(64 << 30)
+        .log_bytes(2 * LOG_BYTES)
+        .background(false);
     let database = Database::open_with(path, options)?;
     database.session().execute_blocking("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)")?;
     let def = table_named(database.store(), "t")?;
-    let mut written = 0;
     let mut next = 0;
-    while written < LOG_BYTES {
+    while log_bytes(path)? < LOG_BYTES {
         let batch = write(&def, next..next + 10_000, Durability::None)?;
         database.store().commit(batch)?;
         next += 10_000;
-        written += 10_000 * 150;
     }
     database.store().commit(write(&def, next..next + 1, Durability::Sync)?)?;
     std::process::abort();
