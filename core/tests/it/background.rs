@@ -105,7 +105,7 @@ fn scans_beside_lazy_upserts_see_each_commit_whole() {
             });
         }
         let _done = Done(&done);
-        for version in 1..400 {
+        for version in 1..150 {
             put_all(version);
         }
     });

@@ -139,7 +139,7 @@ fn a_row_that_was_read_before_a_truncate_does_not_come_back() {
     let t = create(&store, pairs("t", true));
     put(&store, &t, &[(1, "a")]);
     let read = store.snapshot().unwrap();
-    store.change_catalog(sheaf_core::catalog::CatalogChange::Truncate(t.id)).unwrap();
+    store.change_catalog(CatalogChange::Truncate(t.id)).unwrap();
     let write = Write::Insert {
         table: Arc::clone(&t),
         rows: rows(&t, &[(1, "b")]),
