@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::point::PointCache;
-use crate::session::{self, Session};
+use crate::session::{self, Running, Session, StatementInfo};
 
 /// Deep expressions recurse in the parser, the planner and the optimizer.
 const STACK_BYTES: usize = 16 << 20;
@@ -112,6 +112,7 @@ pub struct Database {
     template: Arc<SessionState>,
     /// Statements about single rows that sessions ran lately.
     points: Arc<PointCache>,
+    running: Arc<Running>,
 }
 
 impl Database {
@@ -140,12 +141,28 @@ impl Database {
     fn with_store(store: Store, folder: Option<&Path>) -> Result<Self> {
         let runtime = session::runtime_env(store.memory(), folder)?;
         let template = Arc::new(session::initial_state(runtime)?);
-        Ok(Self { store, template, points: Arc::default() })
+        Ok(Self { store, template, points: Arc::default(), running: Arc::default() })
     }
 
     /// A new session: its settings and prepared statements are its own.
     pub fn session(&self) -> Session {
-        Session::new(self.clone())
+        Session::new(self.clone(), None)
+    }
+
+    /// A new session of a user, whose name [`Database::statements`] tells.
+    pub fn session_of(&self, user: &str) -> Session {
+        Session::new(self.clone(), Some(user.into()))
+    }
+
+    /// The statements that run, the oldest first: `sheaf.queries` in SQL.
+    pub fn statements(&self) -> Vec<StatementInfo> {
+        self.running.list()
+    }
+
+    /// Ends a statement, which fails with [`ErrorKind::Cancelled`]; false when it does not
+    /// run. In SQL it is `CANCEL n`.
+    pub fn cancel(&self, statement: u64) -> bool {
+        self.running.cancel(statement)
     }
 
     /// The store below: snapshots, point reads, write batches.
@@ -161,6 +178,10 @@ impl Database {
     /// What every session starts with.
     pub(crate) fn template(&self) -> &Arc<SessionState> {
         &self.template
+    }
+
+    pub(crate) fn running(&self) -> &Arc<Running> {
+        &self.running
     }
 
     pub(crate) fn points(&self) -> &PointCache {

@@ -17,7 +17,7 @@ use sheaf_core::{Columns, Snapshot, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Readings};
 use crate::scan::SnapshotTable;
-use crate::session::Settings;
+use crate::session::{Running, Settings};
 use crate::sql::Resolved;
 
 pub(crate) use views::qualified_text;
@@ -41,6 +41,7 @@ pub(crate) struct PinnedCatalog {
     state: Arc<SessionState>,
     settings: Arc<Settings>,
     readings: Readings,
+    running: Arc<Running>,
     scratch: HashMap<String, Arc<dyn TableProvider>>,
     view_depth: usize,
 }
@@ -52,9 +53,10 @@ impl PinnedCatalog {
         state: Arc<SessionState>,
         settings: Arc<Settings>,
         readings: Readings,
+        running: Arc<Running>,
     ) -> Self {
         let scratch = HashMap::new();
-        Self { store, snapshot, state, settings, readings, scratch, view_depth: 0 }
+        Self { store, snapshot, state, settings, readings, running, scratch, view_depth: 0 }
     }
 
     /// Rows that readers of files skipped.

@@ -13,8 +13,9 @@ use super::rows::{Column, booleans, counts, instants, numbers, table as rows, te
 use crate::error::Result;
 use crate::sql::sql_order;
 
-pub(super) const NAMES: [&str; 8] =
-    ["tables", "segments", "memtables", "jobs", "stalls", "memory", "rejects", "settings"];
+pub(super) const NAMES: [&str; 9] = [
+    "tables", "segments", "memtables", "jobs", "stalls", "memory", "queries", "rejects", "settings",
+];
 
 pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
     match name {
@@ -24,6 +25,7 @@ pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dy
         "jobs" => jobs(catalog),
         "stalls" => stalls(catalog),
         "memory" => memory(catalog),
+        "queries" => queries(catalog),
         "rejects" => rejects(catalog),
         "settings" => settings(catalog),
         _ => Ok(None),
@@ -219,6 +221,19 @@ fn memory(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
     rows(vec![
         ("used_by", texts(uses.iter().map(|(name, _)| Some(*name)))),
         ("bytes", counts(uses.iter().map(|(_, bytes)| Some(*bytes as u64)))),
+    ])
+}
+
+/// The statements that run, this one included.
+fn queries(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let infos = catalog.running.list();
+    rows(vec![
+        ("query", counts(infos.iter().map(|i| Some(i.id)))),
+        ("user_name", texts(infos.iter().map(|i| i.user.as_deref()))),
+        ("started", instants(infos.iter().map(|i| Some(i.started_us)))),
+        ("rows", counts(infos.iter().map(|i| Some(i.rows)))),
+        ("bytes", counts(infos.iter().map(|i| Some(i.bytes)))),
+        ("sql", texts(infos.iter().map(|i| Some(&i.sql)))),
     ])
 }
 

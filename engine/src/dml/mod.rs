@@ -48,6 +48,9 @@ pub(crate) async fn run(context: &Context, statement: &sql::Statement) -> Result
     let statement = match statement {
         sql::Statement::Copy(copy) => return copy::run(context, copy).await,
         sql::Statement::Sql(statement) => statement.as_ref(),
+        sql::Statement::Cancel(_) => {
+            return Err(Error::new(ErrorKind::Internal, "CANCEL does not change rows"));
+        }
     };
     match statement {
         Statement::Insert(insert) => insert::run(context, insert).await,

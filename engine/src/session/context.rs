@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, FieldRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use sheaf_core::catalog::TableDef;
 use sheaf_core::{Commit, Store, Write, WriteBatch};
 
-use super::Settings;
+use super::{RunningStatement, Settings};
 use crate::catalog::PinnedCatalog;
 use crate::database::Database;
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ pub(crate) struct Context {
     pub state: Arc<SessionState>,
     pub catalog: PinnedCatalog,
     pub settings: Arc<Settings>,
+    running: Option<Arc<RunningStatement>>,
     parameters: Vec<ScalarValue>,
 }
 
@@ -38,6 +39,7 @@ impl Context {
         state: &SessionState,
         settings: Arc<Settings>,
         readings: Readings,
+        running: Option<Arc<RunningStatement>>,
         parameters: Vec<ScalarValue>,
     ) -> Result<Self> {
         let store = database.store().clone();
@@ -52,8 +54,9 @@ impl Context {
             Arc::clone(&state),
             Arc::clone(&settings),
             readings,
+            Arc::clone(database.running()),
         );
-        Ok(Self { store, state, catalog, settings, parameters })
+        Ok(Self { store, state, catalog, settings, running, parameters })
     }
 
     /// The same, with tables of the statement's own in the schema
@@ -98,8 +101,14 @@ impl Context {
     /// Starts a plan.
     pub(crate) async fn stream(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
         let physical = self.state.create_physical_plan(plan).await?;
-        let rows = execute_stream(Arc::clone(&physical), self.state.task_ctx())?;
-        Ok(naming_files(physical, rows))
+        let Some(running) = &self.running else {
+            let rows = execute_stream(Arc::clone(&physical), self.state.task_ctx())?;
+            return Ok(naming_files(physical, rows));
+        };
+        let task = TaskContext::from(self.state.as_ref());
+        let task = task.with_runtime(running.runtime_env(self.state.runtime_env()));
+        let rows = execute_stream(Arc::clone(&physical), Arc::new(task))?;
+        Ok(running.watch(naming_files(physical, rows)))
     }
 
     /// Runs a plan to its end.

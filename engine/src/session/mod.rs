@@ -3,10 +3,12 @@
 mod bytes;
 mod context;
 mod describe;
+mod duration;
 mod memory;
 mod output;
 mod prepared;
 mod run;
+mod running;
 mod settings;
 mod state;
 
@@ -28,6 +30,8 @@ pub(crate) use memory::runtime_env;
 pub use output::{CommandTag, Output, RowStream};
 use prepared::Named;
 pub use prepared::Prepared;
+pub use running::StatementInfo;
+pub(crate) use running::{Running, RunningStatement};
 pub(crate) use settings::Settings;
 pub(crate) use state::initial_state;
 
@@ -39,10 +43,13 @@ pub(crate) use state::initial_state;
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
+    /// The statement that this handle was made for.
+    running: Option<Arc<RunningStatement>>,
 }
 
 struct Inner {
     database: Database,
+    user: Option<Arc<str>>,
     /// Functions, planners and DataFusion's settings.
     state: RwLock<Arc<SessionState>>,
     settings: RwLock<Arc<Settings>>,
@@ -51,17 +58,19 @@ struct Inner {
 }
 
 impl Session {
-    pub(crate) fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database, user: Option<Arc<str>>) -> Self {
         let state = Arc::clone(database.template());
         let settings = Settings::new(Arc::clone(database.store().memory()));
         Self {
             inner: Arc::new(Inner {
                 database,
+                user,
                 state: RwLock::new(state),
                 settings: RwLock::new(Arc::new(settings)),
                 prepared: Mutex::new(HashMap::new()),
                 readings: Readings::default(),
             }),
+            running: None,
         }
     }
 
@@ -98,7 +107,7 @@ impl Session {
 
     /// Parses a statement to run it many times with different parameters.
     pub fn prepare(&self, sql: &str) -> Result<Prepared> {
-        Ok(Prepared::new(self.clone(), sql::parse_one(sql)?))
+        Prepared::new(self.clone(), sql)
     }
 
     /// Like [`Session::execute`], for callers without an executor. Not to be called
@@ -172,7 +181,22 @@ impl Session {
         let state = self.inner.state.read().clone();
         let settings = self.inner.settings.read().clone();
         let readings = self.inner.readings.clone();
-        Context::new(&self.inner.database, &state, settings, readings, parameters)
+        let database = &self.inner.database;
+        let running = self.running.clone();
+        Context::new(database, &state, settings, readings, running, parameters)
+    }
+
+    /// Does the work of a statement on the query threads, where others see that it runs and
+    /// may end it.
+    async fn on_query_threads<T, F>(&self, sql: &str, work: impl FnOnce(Self) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let timeout = self.inner.settings.read().statement_timeout;
+        let running = self.inner.database.running().begin(self.inner.user.clone(), sql, timeout);
+        let work = work(Self { inner: Arc::clone(&self.inner), running: Some(running.clone()) });
+        on_query_threads(async move { running.until_ended(work).await }).await
     }
 
     /// Looks for a statement about single rows. That is worth no other thread; longer
@@ -223,9 +247,9 @@ impl Session {
         statements: Option<Vec<Statement>>,
         parameters: Vec<ScalarValue>,
     ) -> Result<Output> {
-        let (session, sql) = (self.clone(), sql.to_owned());
-        on_query_threads(async move {
-            let statement = sql::only(parsed(&sql, statements)?)?;
+        let text = sql.to_owned();
+        self.on_query_threads(sql, async move |session| {
+            let statement = sql::only(parsed(&text, statements)?)?;
             session.inner.readings.clear_progress();
             run::planned(&session, statement, parameters).await
         })
@@ -238,16 +262,18 @@ impl Session {
         sql: &str,
         statements: Option<Vec<Statement>>,
     ) -> Result<Vec<Output>> {
-        let (session, sql) = (self.clone(), sql.to_owned());
-        on_query_threads(async move {
-            let mut outputs = Vec::new();
-            for statement in parsed(&sql, statements)? {
+        let text = sql.to_owned();
+        // Long texts need a deep stack to be parsed.
+        let statements = on_query_threads(async move { parsed(&text, statements) }).await?;
+        let mut outputs = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let output = self.on_query_threads(sql, async move |session| {
                 session.inner.readings.clear_progress();
-                outputs.push(run::run(&session, statement, Vec::new()).await?);
-            }
-            Ok(outputs)
-        })
-        .await
+                run::run(&session, statement, Vec::new()).await
+            });
+            outputs.push(output.await?);
+        }
+        Ok(outputs)
     }
 }
 

@@ -8,7 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, ValueWithSpan, visit_expressions};
 
 use super::{Output, Session, outside_of_executors, run};
-use crate::database::{on_query_threads, runtime};
+use crate::database::runtime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::point::PointStatement;
 use crate::sql::{self, sql_name};
@@ -17,15 +17,17 @@ use crate::sql::{self, sql_name};
 #[derive(Clone, Debug)]
 pub struct Prepared {
     session: Session,
+    sql: Arc<str>,
     statement: sql::Statement,
     /// The statement, when it is about single rows.
     point: Option<Arc<PointStatement>>,
 }
 
 impl Prepared {
-    pub(super) fn new(session: Session, statement: sql::Statement) -> Self {
+    pub(super) fn new(session: Session, sql: &str) -> Result<Self> {
+        let statement = sql::parse_one(sql)?;
         let point = statement.point().map(Arc::new);
-        Self { session, statement, point }
+        Ok(Self { session, sql: sql.into(), statement, point })
     }
 
     /// Runs it at the newest snapshot, with `$1`, `$2`… standing for `parameters`. A
@@ -58,12 +60,13 @@ impl Prepared {
     }
 
     async fn run_planned(&self, parameters: Vec<ScalarValue>) -> Result<Output> {
-        let this = self.clone();
-        on_query_threads(async move {
-            this.session.inner.readings.clear_progress();
-            run::planned(&this.session, this.statement, parameters).await
-        })
-        .await
+        let statement = self.statement.clone();
+        self.session
+            .on_query_threads(&self.sql, async move |session| {
+                session.inner.readings.clear_progress();
+                run::planned(&session, statement, parameters).await
+            })
+            .await
     }
 }
 

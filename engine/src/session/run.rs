@@ -57,6 +57,11 @@ pub(super) async fn planned(
         sql::Statement::Copy(copy) if copy.to => {
             files::copy_to(&session.context(parameters)?, &copy).await
         }
+        sql::Statement::Cancel(id) => match session.database().cancel(id) {
+            true => Ok(Output::done("CANCEL")),
+            false => Err(Error::new(ErrorKind::UndefinedObject, format!("no statement {id} runs"))
+                .hint("SELECT * FROM sheaf.queries lists those that do")),
+        },
         writing => write(session, &writing, parameters).await,
     }
 }

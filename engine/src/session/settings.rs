@@ -1,12 +1,13 @@
 //! Settings of a session: ours by their own names, DataFusion's under `datafusion.`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::config::ConfigOptions;
 use sheaf_core::memory::{LIMIT_MIN, default_limit};
 use sheaf_core::{Durability, Memory};
 
-use super::bytes;
+use super::{bytes, duration};
 use super::state::DEFAULT_SCHEMA;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -17,6 +18,8 @@ pub(crate) struct Settings {
     pub schema: String,
     /// When commits are acknowledged; the tables' or the database's default without it.
     pub durability: Option<Durability>,
+    /// How long a statement may take.
+    pub statement_timeout: Option<Duration>,
     /// The budget of the whole database: its limit is a setting that all sessions share.
     pub memory: Arc<Memory>,
 }
@@ -31,14 +34,16 @@ pub(crate) struct SettingRow {
 const SEARCH_PATH: &str = "search_path";
 const DURABILITY: &str = "durability";
 const MEMORY_LIMIT: &str = "memory_limit";
+const STATEMENT_TIMEOUT: &str = "statement_timeout";
 const TIMEZONE: &str = "timezone";
-const OURS: [(&str, &str); 4] = [
+const OURS: [(&str, &str); 5] = [
     (SEARCH_PATH, "Schema that unqualified names are looked up and created in"),
     (
         DURABILITY,
         "When a commit is acknowledged: sync, interval, none, or default for the tables' or the database's",
     ),
     (MEMORY_LIMIT, "Bytes that the database may use, in all sessions, mapped files apart: '4GB'"),
+    (STATEMENT_TIMEOUT, "How long a statement may take, its rows included: '30 s'; 0 is no limit"),
     (TIMEZONE, "Time zone of timestamps with time zone: always UTC"),
 ];
 
@@ -49,7 +54,8 @@ const FIXED: [&str; 3] =
 impl Settings {
     /// Those that a session of a database with this budget begins with.
     pub(crate) fn new(memory: Arc<Memory>) -> Self {
-        Self { schema: DEFAULT_SCHEMA.to_owned(), durability: None, memory }
+        let schema = DEFAULT_SCHEMA.to_owned();
+        Self { schema, durability: None, statement_timeout: None, memory }
     }
 
     /// All settings, ours first.
@@ -79,6 +85,9 @@ impl Settings {
                 Some(self.durability.map_or_else(|| "default".to_owned(), |d| d.to_string()))
             }
             MEMORY_LIMIT => Some(bytes::show(self.memory.limit())),
+            STATEMENT_TIMEOUT => {
+                Some(self.statement_timeout.map_or_else(|| "0".to_owned(), duration::show))
+            }
             TIMEZONE => Some("UTC".to_owned()),
             _ => None,
         }
@@ -132,6 +141,10 @@ impl Settings {
                 Some(bytes) if bytes >= LIMIT_MIN => self.memory.set_limit(bytes),
                 Some(_) => return impossible("64 MiB are the least"),
                 None => return impossible("write a number of bytes, as '512MB' or '4 GiB'"),
+            },
+            STATEMENT_TIMEOUT => match value.map_or(Some(Duration::ZERO), duration::parse) {
+                Some(time) => self.statement_timeout = (!time.is_zero()).then_some(time),
+                None => return impossible("write a duration, as '500ms', '30 s' or '2min'"),
             },
             TIMEZONE => {
                 if !value.is_none_or(|v| {
@@ -195,6 +208,7 @@ mod tests {
             ("memory_limit", "1MB"),
             ("memory_limit", "a lot"),
             ("durability", "maybe"),
+            ("statement_timeout", "soon"),
             ("timezone", "Mars"),
             ("datafusion.catalog.default_schema", "x"),
         ] {

@@ -23,8 +23,8 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
         if parser.peek_token_ref().token == Token::EOF {
             return Ok(statements);
         }
-        let statement = match parse_copy(&mut parser) {
-            Some(copy) => Statement::Copy(Box::new(copy?)),
+        let statement = match parse_ours(&mut parser) {
+            Some(statement) => statement?,
             None => {
                 let mut statement = parser.parse_statement()?;
                 supported::check(&mut statement)?;
@@ -42,6 +42,18 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
             }
         }
     }
+}
+
+/// A statement that the parser does not know, or not well enough.
+fn parse_ours(parser: &mut Parser) -> Option<Result<Statement>> {
+    if let Some(copy) = parse_copy(parser) {
+        return Some(copy.map(|copy| Statement::Copy(Box::new(copy))));
+    }
+    let Token::Word(word) = &parser.peek_token_ref().token else { return None };
+    (word.quote_style.is_none() && word.value.eq_ignore_ascii_case("cancel")).then(|| {
+        parser.advance_token();
+        Ok(Statement::Cancel(parser.parse_literal_uint()?))
+    })
 }
 
 /// The only statement of `sql`.

@@ -11,6 +11,8 @@ use crate::point::PointStatement;
 pub(crate) enum Statement {
     /// `COPY`: the parser knows a fixed list of options.
     Copy(Box<Copy>),
+    /// `CANCEL n`: ends the statement with this number.
+    Cancel(u64),
     /// Everything else.
     Sql(Box<ast::Statement>),
 }
@@ -20,7 +22,7 @@ impl Statement {
     pub fn point(&self) -> Option<PointStatement> {
         match self {
             Self::Sql(statement) => PointStatement::recognise(statement),
-            Self::Copy(_) => None,
+            Self::Copy(_) | Self::Cancel(_) => None,
         }
     }
 }
@@ -31,7 +33,7 @@ impl Statement {
     pub fn sql(&self) -> &ast::Statement {
         match self {
             Self::Sql(statement) => statement,
-            Self::Copy(copy) => panic!("a COPY: {copy:?}"),
+            other => panic!("not of the parser's: {other:?}"),
         }
     }
 }

@@ -10,6 +10,7 @@ mod joins;
 mod memory;
 mod point_queries;
 mod point_writes;
+mod running;
 mod sessions;
 mod slt;
 mod support;
