@@ -44,7 +44,9 @@ mod sql;
 
 pub use database::{Database, OpenOptions};
 pub use error::{Error, ErrorKind, Result};
-pub use session::{CommandTag, Output, Prepared, RowStream, Session, StatementInfo};
+pub use session::{
+    CommandTag, Description, Output, Prepared, RowStream, Session, StatementInfo,
+};
 
 /// The name that SQL gives an Arrow type.
 pub use sheaf_formats::sql_name;

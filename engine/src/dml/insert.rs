@@ -30,11 +30,11 @@ pub(crate) struct Clauses<'a> {
 }
 
 /// An INSERT whose names are looked up.
-struct Insertion<'a> {
-    table: Arc<TableDef>,
-    alias: String,
-    columns: Vec<usize>,
-    clauses: Clauses<'a>,
+pub(super) struct Insertion<'a> {
+    pub table: Arc<TableDef>,
+    pub alias: String,
+    pub columns: Vec<usize>,
+    pub clauses: Clauses<'a>,
 }
 
 pub(super) async fn run(context: &Context, insert: &Insert) -> Result<Output> {
@@ -126,7 +126,7 @@ impl<'a> Clauses<'a> {
     }
 }
 
-fn insertion<'a>(context: &Context, insert: &'a Insert) -> Result<Insertion<'a>> {
+pub(super) fn insertion<'a>(context: &Context, insert: &'a Insert) -> Result<Insertion<'a>> {
     let clauses = Clauses::of(insert)?;
     let table = context.table(clauses.table)?;
     let alias = clauses.alias.map_or_else(|| table.name.clone(), fold);

@@ -14,6 +14,7 @@ mod assign;
 mod assign_text;
 mod copy;
 mod delete;
+mod description;
 mod insert;
 mod returning;
 mod rows;
@@ -31,6 +32,7 @@ use crate::sql;
 
 pub(crate) use assign::assign;
 pub(crate) use delete::Clauses as DeleteClauses;
+pub(crate) use description::{assigned_parameters, returned};
 pub(crate) use insert::Clauses as InsertClauses;
 pub(crate) use rows::shape;
 pub(crate) use source::{default_of, is_default, named_columns, places};

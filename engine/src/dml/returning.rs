@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
-use datafusion::sql::sqlparser::ast::SelectItem;
+use datafusion::sql::sqlparser::ast::{Query, SelectItem};
 use sheaf_core::catalog::TableDef;
 
 use crate::catalog::SCRATCH;
@@ -21,9 +21,21 @@ pub(super) async fn run(
     items: &[SelectItem],
     rows: RecordBatch,
 ) -> Result<Output> {
+    let (scratch, query) = query(context, table, alias, items, rows)?;
+    let plan = scratch.plan_query(query).await?;
+    Output::running(scratch.stream(&plan).await?).await
+}
+
+/// The query, and the context that has its rows.
+pub(super) fn query(
+    context: &Context,
+    table: &TableDef,
+    alias: &str,
+    items: &[SelectItem],
+    rows: RecordBatch,
+) -> Result<(Context, Query)> {
     let memory = MemTable::try_new(Arc::clone(table.arrow_schema()), vec![vec![rows]])?;
     let scratch = context.with_scratch([(RETURNED, Arc::new(memory) as _)]);
     let query = select(items.to_vec(), vec![relation(SCRATCH, RETURNED, alias)], None);
-    let plan = scratch.plan_query(query).await?;
-    Output::running(scratch.stream(&plan).await?).await
+    Ok((scratch, query))
 }

@@ -231,13 +231,13 @@ impl<'a> Clauses<'a> {
 }
 
 /// An UPDATE whose names are looked up.
-struct Parts<'a> {
-    target: Target,
-    assignments: Assignments,
-    clauses: Clauses<'a>,
+pub(super) struct Parts<'a> {
+    pub target: Target,
+    pub assignments: Assignments,
+    pub clauses: Clauses<'a>,
 }
 
-fn parts<'a>(context: &Context, update: &'a Update) -> Result<Parts<'a>> {
+pub(super) fn parts<'a>(context: &Context, update: &'a Update) -> Result<Parts<'a>> {
     let clauses = Clauses::of(update)?;
     let target = Target::of_relation(context, clauses.table)?;
     let assignments = Assignments::read(&target.def, clauses.assignments)?;

@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement};
 use futures::TryStreamExt;
 use sheaf_core::catalog::TableDef;
@@ -82,25 +82,37 @@ impl Context {
 
     /// Plans a query, or EXPLAIN of one.
     pub(crate) async fn plan(&self, statement: Statement) -> Result<LogicalPlan> {
-        let types: Vec<FieldRef> = self
-            .parameters
-            .iter()
-            .map(|value| Arc::new(Field::new("", value.data_type(), true)) as FieldRef)
-            .collect();
-        let plan = sql::bind_query(&self.state, &self.catalog, statement, &types).await?;
+        let field = |value: &ScalarValue| Arc::new(Field::new("", value.data_type(), true));
+        let types: Vec<Option<FieldRef>> =
+            self.parameters.iter().map(|value| Some(field(value))).collect();
+        let plan = self.bind(statement, &types).await?;
         if self.parameters.is_empty() {
             return Ok(plan);
         }
         Ok(plan.with_param_values(self.parameters.clone())?)
     }
 
+    /// Plans a query whose parameters have these types, or any, and no values yet.
+    pub(crate) async fn bind(
+        &self,
+        statement: Statement,
+        types: &[Option<FieldRef>],
+    ) -> Result<LogicalPlan> {
+        sql::bind_query(&self.state, &self.catalog, statement, types).await
+    }
+
     pub(crate) async fn plan_query(&self, query: Query) -> Result<LogicalPlan> {
         self.plan(Statement::Query(Box::new(query))).await
     }
 
+    /// A plan as it will run.
+    pub(crate) async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self.state.create_physical_plan(plan).await?)
+    }
+
     /// Starts a plan.
     pub(crate) async fn stream(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream> {
-        let physical = self.state.create_physical_plan(plan).await?;
+        let physical = self.physical(plan).await?;
         let Some(running) = &self.running else {
             let rows = execute_stream(Arc::clone(&physical), self.state.task_ctx())?;
             return Ok(naming_files(physical, rows));

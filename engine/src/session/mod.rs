@@ -3,6 +3,7 @@
 mod bytes;
 mod context;
 mod describe;
+mod description;
 mod duration;
 mod memory;
 mod output;
@@ -26,6 +27,7 @@ use crate::point::{self, PointStatement};
 use crate::sql::{self, Statement};
 
 pub(crate) use context::{Context, blocking};
+pub use description::Description;
 pub(crate) use memory::runtime_env;
 pub use output::{CommandTag, Output, RowStream};
 use prepared::Named;

@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, ValueWithSpan, visit_expressions};
 
+use super::description::{self, Description};
 use super::{Output, Session, outside_of_executors, run};
 use crate::database::runtime;
 use crate::error::{Error, ErrorKind, Result};
@@ -59,6 +60,16 @@ impl Prepared {
         runtime.block_on(self.run_planned(parameters))
     }
 
+    /// What it takes and gives, without running it.
+    pub async fn describe(&self) -> Result<Description> {
+        let statement = self.statement.clone();
+        self.session
+            .on_query_threads(&self.sql, async move |session| {
+                description::describe(&session, statement).await
+            })
+            .await
+    }
+
     async fn run_planned(&self, parameters: Vec<ScalarValue>) -> Result<Output> {
         let statement = self.statement.clone();
         self.session
@@ -108,7 +119,7 @@ impl Named {
 }
 
 /// The largest n of `$n` in a statement; 0 without parameters.
-fn highest_parameter(statement: &Statement) -> usize {
+pub(super) fn highest_parameter(statement: &Statement) -> usize {
     let mut highest = 0;
     let _ = visit_expressions(statement, |expression| {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expression

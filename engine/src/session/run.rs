@@ -253,8 +253,7 @@ async fn execute(
             .hint("give the values in parentheses"));
     }
     let folded = one_ident(name)?;
-    let named = session.inner.prepared.lock().get(&folded).cloned();
-    let named = named.ok_or_else(|| unknown_prepared(session, &folded).at(position_of(name)))?;
+    let named = named(session, name)?;
     let values = named.parameters(&folded, evaluated(session, arguments)?)?;
     if let Some(point) = &named.point
         && let Some(output) = answered(session, point, &values)?
@@ -265,6 +264,13 @@ async fn execute(
         return Err(Error::not_supported("PREPARE or EXECUTE inside a prepared statement"));
     }
     Box::pin(planned(session, sql::Statement::Sql(Box::new(named.statement)), values)).await
+}
+
+/// The statement of PREPARE with this name.
+pub(super) fn named(session: &Session, name: &ObjectName) -> Result<Named> {
+    let folded = one_ident(name)?;
+    let named = session.inner.prepared.lock().get(&folded).cloned();
+    named.ok_or_else(|| unknown_prepared(session, &folded).at(position_of(name)))
 }
 
 /// The values of EXECUTE.

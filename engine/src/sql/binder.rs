@@ -28,12 +28,13 @@ use crate::catalog::PinnedCatalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, replace_readers};
 
-/// Plans a query, or EXPLAIN of one, whose `$1`, `$2`… have the types of `parameters`.
+/// Plans a query, or EXPLAIN of one, whose `$1`, `$2`… have the types of `parameters`, where
+/// they are known.
 pub(crate) async fn bind_query(
     state: &SessionState,
     catalog: &PinnedCatalog,
     statement: Statement,
-    parameters: &[FieldRef],
+    parameters: &[Option<FieldRef>],
 ) -> Result<LogicalPlan> {
     let mut statement = statement;
     let readers = replace_readers(&mut statement)?;
@@ -57,8 +58,7 @@ pub(crate) async fn bind_query(
         let name = binder.resolve(TableReference::partial(files::FILES, number.to_string()));
         binder.tables.insert(name, provider_as_source(table));
     }
-    let types: Vec<Option<FieldRef>> = parameters.iter().cloned().map(Some).collect();
-    let mut context = PlannerContext::new().with_prepare_param_data_types(types);
+    let mut context = PlannerContext::new().with_prepare_param_data_types(parameters.to_vec());
     let plan =
         SqlToRel::new(&binder).sql_statement_to_plan_with_context(statement, &mut context)?;
     Ok(plan)

@@ -15,6 +15,7 @@ mod function_relations;
 mod names;
 mod overflow;
 mod parse;
+mod placeholders;
 mod size;
 mod split;
 mod statement;

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use super::copy::parse_copy;
 use super::dialect::SheafDialect;
 use super::statement::Statement;
-use super::{column_names, size, supported};
+use super::{column_names, placeholders, size, supported};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Levels of grammar that the parser may go down: far more than people write, and
@@ -114,7 +114,7 @@ fn parser(sql: &str) -> Result<Parser<'static>> {
     size::check_tokens(&tokens)?;
     Ok(Parser::new(&SheafDialect)
         .with_recursion_limit(RECURSION_MAX)
-        .with_tokens_with_locations(tokens))
+        .with_tokens_with_locations(placeholders::number(tokens)?))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod concurrency;
+mod descriptions;
 mod durability;
 mod explain;
 mod file_order;

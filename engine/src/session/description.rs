@@ -1,0 +1,123 @@
+//! What a statement takes and gives, without running it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{Query, Statement};
+
+use super::prepared::highest_parameter;
+use super::{Context, Session, run};
+use crate::dml;
+use crate::error::Result;
+use crate::sql;
+
+/// What a statement takes and gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Description {
+    /// The columns of its rows; `None` when it gives none.
+    pub columns: Option<SchemaRef>,
+    /// The types of `$1`, `$2`…; `None` where any will do.
+    pub parameters: Vec<Option<DataType>>,
+}
+
+pub(super) async fn describe(session: &Session, statement: sql::Statement) -> Result<Description> {
+    // Neither COPY nor CANCEL gives rows or takes parameters.
+    let sql::Statement::Sql(statement) = statement else { return Ok(Description::default()) };
+    let open = vec![None; highest_parameter(&statement)];
+    let context = session.context(Vec::new())?;
+    match *statement {
+        Statement::Query(query) => {
+            let (plan, parameters) = bind(&context, *query, &open).await?;
+            Ok(Description { columns: Some(columns(&context, plan, &parameters).await?), parameters })
+        }
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
+            let (context, query) = dml::explained(&context, &statement).await?;
+            let assigned = dml::assigned_parameters(&context, &statement, open)?;
+            let (_, parameters) = bind(&context, *query, &assigned).await?;
+            let columns = match dml::returned(&context, &statement)? {
+                Some((context, query)) => {
+                    let (plan, parameters) = bind(&context, query, &parameters).await?;
+                    Some(columns(&context, plan, &parameters).await?)
+                }
+                None => None,
+            };
+            Ok(Description { columns, parameters })
+        }
+        Statement::Execute { name: Some(name), .. } => {
+            let named = run::named(session, &name)?;
+            let statement = sql::Statement::Sql(Box::new(named.statement));
+            let described = Box::pin(describe(session, statement)).await?;
+            Ok(Description { parameters: Vec::new(), ..described })
+        }
+        // These read nothing but the catalog.
+        mut statement @ (Statement::Explain { .. }
+        | Statement::ExplainTable { .. }
+        | Statement::ShowTables { .. }
+        | Statement::ShowSchemas { .. }
+        | Statement::ShowColumns { .. }
+        | Statement::ShowVariable { .. }) => {
+            if let Statement::Explain { analyze, .. } = &mut statement {
+                *analyze = false;
+            }
+            let nulls = vec![ScalarValue::Null; open.len()];
+            let statement = sql::Statement::Sql(Box::new(statement));
+            let output = Box::pin(run::planned(session, statement, nulls)).await?;
+            Ok(Description { columns: output.schema().cloned(), parameters: open })
+        }
+        _ => Ok(Description { columns: None, parameters: open }),
+    }
+}
+
+/// The plan of a query whose parameters have no values yet, and their types: those that
+/// are known, and those that the query tells.
+async fn bind(
+    context: &Context,
+    query: Query,
+    known: &[Option<DataType>],
+) -> Result<(LogicalPlan, Vec<Option<DataType>>)> {
+    let statement = Statement::Query(Box::new(query));
+    let fields = |unknown: Option<&DataType>| -> Vec<Option<FieldRef>> {
+        let field = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
+        known.iter().map(|known| known.as_ref().or(unknown).map(field)).collect()
+    };
+    let plan = match context.bind(statement.clone(), &fields(None)).await {
+        // The type of an expression may depend on a parameter that has none.
+        Err(_) if known.contains(&None) => {
+            context.bind(statement, &fields(Some(&DataType::Null))).await?
+        }
+        bound => bound?,
+    };
+    let found = plan.get_parameter_types()?;
+    let types = known.iter().enumerate().map(|(i, known)| {
+        let found = || found.get(&format!("${}", i + 1)).cloned().flatten();
+        known.clone().or_else(found).filter(|data_type| *data_type != DataType::Null)
+    });
+    let types = types.collect();
+    Ok((plan, types))
+}
+
+/// The columns of a plan, as it will give them.
+async fn columns(
+    context: &Context,
+    plan: LogicalPlan,
+    parameters: &[Option<DataType>],
+) -> Result<SchemaRef> {
+    let null = |data_type: &Option<DataType>| match data_type {
+        Some(data_type) => ScalarValue::try_from(data_type),
+        None => Ok(ScalarValue::Null),
+    };
+    let plan = match parameters.is_empty() {
+        true => plan,
+        false => {
+            let nulls: Vec<ScalarValue> =
+                parameters.iter().map(null).collect::<datafusion::common::Result<_>>()?;
+            plan.with_param_values(nulls)?
+        }
+    };
+    let logical = Arc::clone(plan.schema().inner());
+    // Not every place of a query takes a NULL: LIMIT does not.
+    Ok(context.physical(&plan).await.map_or(logical, |plan| plan.schema()))
+}
