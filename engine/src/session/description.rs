@@ -21,17 +21,28 @@ pub struct Description {
     pub columns: Option<SchemaRef>,
     /// The types of `$1`, `$2`…; `None` where any will do.
     pub parameters: Vec<Option<DataType>>,
+    /// Whether it is more than a question: running it changes rows, the catalog, or the
+    /// session.
+    pub has_effects: bool,
 }
 
-pub(super) async fn describe(session: &Session, statement: sql::Statement) -> Result<Description> {
+/// Describes a statement with parameters of the types `known`; those beyond are open.
+pub(super) async fn describe(
+    session: &Session,
+    statement: sql::Statement,
+    known: Vec<DataType>,
+) -> Result<Description> {
+    let effects = Description { has_effects: true, ..Description::default() };
     // Neither COPY nor CANCEL gives rows or takes parameters.
-    let sql::Statement::Sql(statement) = statement else { return Ok(Description::default()) };
-    let open = vec![None; highest_parameter(&statement)];
+    let sql::Statement::Sql(statement) = statement else { return Ok(effects) };
+    let mut open: Vec<Option<DataType>> = known.into_iter().map(Some).collect();
+    open.resize(highest_parameter(&statement), None);
     let context = session.context(Vec::new())?;
     match *statement {
         Statement::Query(query) => {
             let (plan, parameters) = bind(&context, *query, &open).await?;
-            Ok(Description { columns: Some(columns(&context, plan, &parameters).await?), parameters })
+            let columns = Some(columns(&context, plan, &parameters).await?);
+            Ok(Description { columns, parameters, has_effects: false })
         }
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
             let (context, query) = dml::explained(&context, &statement).await?;
@@ -44,12 +55,12 @@ pub(super) async fn describe(session: &Session, statement: sql::Statement) -> Re
                 }
                 None => None,
             };
-            Ok(Description { columns, parameters })
+            Ok(Description { columns, parameters, has_effects: true })
         }
         Statement::Execute { name: Some(name), .. } => {
             let named = run::named(session, &name)?;
             let statement = sql::Statement::Sql(Box::new(named.statement));
-            let described = Box::pin(describe(session, statement)).await?;
+            let described = Box::pin(describe(session, statement, Vec::new())).await?;
             Ok(Description { parameters: Vec::new(), ..described })
         }
         // These read nothing but the catalog.
@@ -65,9 +76,10 @@ pub(super) async fn describe(session: &Session, statement: sql::Statement) -> Re
             let nulls = vec![ScalarValue::Null; open.len()];
             let statement = sql::Statement::Sql(Box::new(statement));
             let output = Box::pin(run::planned(session, statement, nulls)).await?;
-            Ok(Description { columns: output.schema().cloned(), parameters: open })
+            let columns = output.schema().cloned();
+            Ok(Description { columns, parameters: open, has_effects: false })
         }
-        _ => Ok(Description { columns: None, parameters: open }),
+        _ => Ok(Description { parameters: open, ..effects }),
     }
 }
 

@@ -62,10 +62,16 @@ impl Prepared {
 
     /// What it takes and gives, without running it.
     pub async fn describe(&self) -> Result<Description> {
+        self.describe_with(Vec::new()).await
+    }
+
+    /// The same with parameters of these types; those beyond are what the statement makes
+    /// of them.
+    pub async fn describe_with(&self, types: Vec<DataType>) -> Result<Description> {
         let statement = self.statement.clone();
         self.session
             .on_query_threads(&self.sql, async move |session| {
-                description::describe(&session, statement).await
+                description::describe(&session, statement, types).await
             })
             .await
     }

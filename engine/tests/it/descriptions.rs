@@ -49,6 +49,20 @@ async fn queries_tell_their_columns_and_parameters() {
         assert_eq!(shown(&session, sql).await, wanted, "{sql}");
     }
     // A type that nothing tells is open.
+    for (sql, effects) in [
+        ("SELECT 1", false),
+        ("EXPLAIN ANALYZE SELECT 1", false),
+        ("DELETE FROM t", true),
+        ("SET durability = 'none'", true),
+        ("DROP TABLE t", true),
+        ("CANCEL 1", true),
+    ] {
+        assert_eq!(described(&session, sql).await.has_effects, effects, "{sql}");
+    }
+    let prepared = session.prepare("SELECT $1 AS x, $2 + 1 AS y").unwrap();
+    let known = prepared.describe_with(vec![DataType::Utf8View]).await.unwrap();
+    assert_eq!(known.parameters, [Some(DataType::Utf8View), Some(DataType::Int64)]);
+    assert_eq!(known.columns.unwrap().field(0).data_type(), &DataType::Utf8View);
     let open = described(&session, "SELECT $1 AS x").await;
     assert_eq!(open.parameters, [None]);
     assert_eq!(open.columns.unwrap().field(0).name(), "x");
