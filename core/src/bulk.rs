@@ -15,8 +15,8 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
-use crate::catalog::{NewTable, TableDef};
-use crate::commit::{BulkCommit, Command, check_rows};
+use crate::catalog::TableDef;
+use crate::commit::{BulkCommit, Command, Created, check_rows};
 use crate::compaction::SETTLED;
 use crate::lookup;
 use crate::memory::MemoryUse;
@@ -47,7 +47,7 @@ const STRETCH_BYTES: usize = 64 << 20;
 pub struct BulkLoad {
     writer: Arc<Writer>,
     def: Arc<TableDef>,
-    create: Option<NewTable>,
+    create: Option<Created>,
     buffers: BTreeMap<Bucket, Buffer>,
     buffered_bytes: usize,
     /// Bytes of the rows that a thread is writing.
@@ -83,7 +83,7 @@ impl BulkLoad {
     pub(crate) fn new(
         writer: Arc<Writer>,
         def: Arc<TableDef>,
-        create: Option<NewTable>,
+        create: Option<Created>,
         began: (Pin, Arc<State>),
     ) -> Self {
         Self {

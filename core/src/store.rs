@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::bulk::BulkLoad;
 use crate::catalog::{CatalogChange, NewTable, TableId};
 use crate::clock::{Clock, Rng, SplitMix, SystemClock};
-use crate::commit::Command;
+use crate::commit::{Command, Created};
 use crate::compaction::{self, Policy};
 use crate::inspect::{JobInfo, MemtableInfo, SegmentInfo, StallInfo, TableInfo, VerifyReport};
 use crate::memory::{self, Memory};
@@ -184,12 +184,21 @@ impl Store {
 
     /// Like [`Self::bulk_load`] into a table that the same commit creates.
     pub fn bulk_create(&self, table: NewTable) -> Result<BulkLoad> {
+        self.bulk_load_of_new(Created { table, replaces: None })
+    }
+
+    /// Like [`Self::bulk_create`], in the place of a table that the same commit drops.
+    pub fn bulk_replace(&self, old: TableId, table: NewTable) -> Result<BulkLoad> {
+        self.bulk_load_of_new(Created { table, replaces: Some(old) })
+    }
+
+    fn bulk_load_of_new(&self, created: Created) -> Result<BulkLoad> {
         let writer = self.writer()?;
         let id = writer.call(Command::ReserveId)?;
         let began = self.inner.shared.pin();
-        let mut def = (*began.1.catalog).clone().new_table(&table)?;
+        let mut def = created.catalog(&began.1.catalog)?.new_table(&created.table)?;
         def.id = TableId(id);
-        Ok(BulkLoad::new(Arc::clone(writer), Arc::new(def), Some(table), began))
+        Ok(BulkLoad::new(Arc::clone(writer), Arc::new(def), Some(created), began))
     }
 
     /// Flushes the memtables of one table, or of all.

@@ -43,6 +43,7 @@ mod session;
 mod sql;
 
 pub use database::{Database, OpenOptions};
+pub use dml::{IfMissing, IfThere, Ingest};
 pub use error::{Error, ErrorKind, Result};
 pub use session::{
     CommandTag, Description, Output, Prepared, RowStream, Session, StatementInfo,

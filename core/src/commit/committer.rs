@@ -163,7 +163,10 @@ impl Committer {
                 reply.send(result);
             }
             Command::Bulk(bulk, reply) => {
-                let result = self.guarded(|it| it.commit_bulk(*bulk));
+                let replaced = bulk.create.as_ref().and_then(|created| created.replaces);
+                let result = replaced
+                    .map_or(Ok(()), |old| self.resolve(old))
+                    .and_then(|()| self.guarded(|it| it.commit_bulk(*bulk)));
                 reply.send(result);
             }
             Command::Compacted(compaction, reply) => {

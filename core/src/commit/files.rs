@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::committer::Committer;
-use crate::catalog::{NewTable, TableDef, TableId};
+use crate::catalog::{Catalog, CatalogChange, NewTable, TableDef, TableId};
 use crate::lookup;
 use crate::manifest::EditOp;
 use crate::memtable::{Entries, LIVE, Memtable};
@@ -76,10 +76,28 @@ pub(crate) struct FlushCommit {
 pub(crate) struct BulkCommit {
     pub def: Arc<TableDef>,
     /// The table is made by the same commit.
-    pub create: Option<NewTable>,
+    pub create: Option<Created>,
     pub segments: Vec<SegmentMeta>,
     /// The state whose segments and memtables were searched for duplicate keys.
     pub checked: Option<(Arc<State>, u64)>,
+}
+
+/// A table that a load creates.
+#[derive(Clone)]
+pub(crate) struct Created {
+    pub table: NewTable,
+    /// The table that goes when it comes.
+    pub replaces: Option<TableId>,
+}
+
+impl Created {
+    /// `current` without what is replaced.
+    pub(crate) fn catalog(&self, current: &Catalog) -> Result<Catalog> {
+        match self.replaces {
+            Some(old) => Ok(current.apply(&CatalogChange::DropTable(old))?.catalog),
+            None => Ok(current.clone()),
+        }
+    }
 }
 
 /// Segments that were merged.
@@ -167,13 +185,18 @@ impl Committer {
         let seq = self.last_seq() + 1;
         let mut state = State::clone(&current);
         let mut ops = Vec::new();
-        if let Some(new) = &bulk.create {
-            let mut catalog = (*current.catalog).clone();
+        let mut dropped = None;
+        if let Some(created) = &bulk.create {
+            let mut catalog = created.catalog(&current.catalog)?;
             // Checks the name again; the identity was reserved when the load began.
-            catalog.new_table(new)?;
+            catalog.new_table(&created.table)?;
             catalog.tables.insert(bulk.def.id, Arc::clone(&bulk.def));
             state.catalog = Arc::new(catalog);
             ops.push(EditOp::SetCatalog(Arc::clone(&state.catalog)));
+            if let Some(old) = created.replaces {
+                ops.push(EditOp::DropTable(old));
+                dropped = state.tables.remove(&old);
+            }
             state.tables.insert(bulk.def.id, Arc::new(self.new_table(&bulk.def, seq)?));
         }
         let table = match state.tables.get(&bulk.def.id) {
@@ -213,6 +236,9 @@ impl Committer {
         self.take_seq(seq);
         state.tables.insert(bulk.def.id, Arc::new(table));
         self.shared.replace_and_publish(state, seq);
+        for segment in dropped.iter().flat_map(|table| &table.segments) {
+            self.garbage(segment.paths(), Some(segment));
+        }
         Ok(Commit { seq, inserted: rows, ..Commit::default() })
     }
 

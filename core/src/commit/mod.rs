@@ -25,7 +25,7 @@ mod queue;
 pub(crate) use apply::replay;
 pub(crate) use committer::{Committer, Garbage, Seed};
 pub(crate) use files::{
-    BulkCommit, CompactionCommit, FlushCommit, MovedPositions, MovedRows, NewFiles,
+    BulkCommit, CompactionCommit, Created, FlushCommit, MovedPositions, MovedRows, NewFiles,
 };
 pub(crate) use prepare::{Prepared, check_rows, prepare};
 pub(crate) use queue::{CommitQueue, Reply};

@@ -236,6 +236,35 @@ fn a_table_can_be_made_and_filled_in_one_commit() {
     assert_ne!(other.id, made.id);
 }
 
+#[test]
+fn a_table_can_take_the_place_of_another_with_its_rows() {
+    let vfs = MemoryVfs::new();
+    let store = open(&vfs, 1);
+    let old = create(&store, NewTable { lazy_upserts: true, ..pairs("t", true) });
+    put(&store, &old, &[(1, "old"), (2, "old")]);
+    store.flush(None).unwrap();
+    put(&store, &old, &[(1, "older")]);
+    let before = store.snapshot().unwrap();
+    let mut load = store.bulk_replace(old.id, pairs("t", false)).unwrap();
+    let new = Arc::clone(load.def());
+    load.push(rows(&new, &[(1, "new"), (1, "new")])).unwrap();
+    load.finish().unwrap();
+    assert_ne!(def(&store, "t").id, old.id);
+    let new_rows = [(1, "new".to_owned()), (1, "new".to_owned())];
+    assert_eq!(scan(&store.snapshot().unwrap(), &def(&store, "t")), new_rows);
+    assert_eq!(scan(&before, &old), [(1, "older".to_owned()), (2, "old".to_owned())]);
+    drop(before);
+    // One load of two wins.
+    let first = store.bulk_replace(new.id, pairs("t", false)).unwrap();
+    let second = store.bulk_replace(new.id, pairs("t", true)).unwrap();
+    first.finish().unwrap();
+    assert!(matches!(second.finish(), Err(Error::NotFound { .. })));
+    assert!(scan(&store.snapshot().unwrap(), &def(&store, "t")).is_empty());
+    let left = open(&vfs.kill(), 2);
+    assert!(scan(&left.snapshot().unwrap(), &def(&left, "t")).is_empty());
+    assert_verified(&left);
+}
+
 /// A caller may cut a large batch into many commits; each takes the room of its own rows.
 #[test]
 fn slices_of_a_large_batch_are_small_in_the_log() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::sql::sqlparser::ast::CreateTable;
 use futures::StreamExt;
 use sheaf_core::catalog::NewColumn;
@@ -44,6 +44,12 @@ pub(super) async fn run(context: &Context, mut table: CreateTable) -> Result<Out
 
 /// Columns that can hold the rows of a query.
 fn columns(schema: &SchemaRef) -> Result<Vec<NewColumn>> {
+    let columns = columns_for(schema)?;
+    Ok(columns.into_iter().map(|column| NewColumn { nullable: true, ..column }).collect())
+}
+
+/// Columns that can hold rows of this schema.
+pub(crate) fn columns_for(schema: &Schema) -> Result<Vec<NewColumn>> {
     schema
         .fields()
         .iter()
@@ -51,7 +57,7 @@ fn columns(schema: &SchemaRef) -> Result<Vec<NewColumn>> {
             Ok(NewColumn {
                 name: field.name().clone(),
                 data_type: stored_type(field.data_type()),
-                nullable: true,
+                nullable: field.is_nullable(),
                 default_sql: None,
                 missing: None,
             })

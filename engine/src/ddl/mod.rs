@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
 
 pub(crate) use call::call;
+pub(crate) use create_table_as::columns_for;
 
 /// Runs a statement that changes the catalog.
 pub(crate) async fn run(context: &Context, statement: Statement) -> Result<Output> {

@@ -16,10 +16,14 @@ mod state;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
+use futures::Stream;
 use parking_lot::{Mutex, RwLock};
 
+use crate::dml::{self, Ingest};
 use crate::database::{Database, on_query_threads, on_waiting_thread, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Readings;
@@ -105,6 +109,24 @@ impl Session {
             parameters = given;
         }
         self.query_planned(sql, statements, parameters).await
+    }
+
+    /// Puts rows into a table in one commit; returns how many there were. Into a table that
+    /// is there they go by the names of their columns, and columns that they do not have
+    /// get their defaults. Values are assigned as by INSERT: one that does not fit is an
+    /// error that names the column. However many rows there are, few are in memory.
+    pub async fn ingest(
+        &self,
+        target: Ingest,
+        schema: SchemaRef,
+        rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+    ) -> Result<u64> {
+        let text = format!("INGEST INTO {}", target.table);
+        self.on_query_threads(&text, async move |session| {
+            let context = session.context(Vec::new())?;
+            dml::ingest(&context, target, schema, rows).await
+        })
+        .await
     }
 
     /// Parses a statement to run it many times with different parameters.

@@ -7,6 +7,7 @@ mod descriptions;
 mod durability;
 mod explain;
 mod file_order;
+mod ingest;
 mod joins;
 mod memory;
 mod point_queries;
