@@ -1,5 +1,6 @@
 //! The command line: what `sheaf` accepts.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -55,6 +56,9 @@ pub enum Command {
     Tour(TourArgs),
     /// Load files into a table, which is made when it is not there
     Import(ImportArgs),
+    /// Serve a database to clients of Arrow Flight SQL on this machine: Python (ADBC), JDBC,
+    /// ODBC and others
+    Serve(ServeArgs),
     /// Read every file of a database, check it, and say what was found
     Verify {
         /// The database's folder
@@ -83,6 +87,22 @@ pub struct ImportArgs {
     /// times
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = import::option)]
     pub option: Vec<(String, String)>,
+}
+
+/// What a server takes.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The database's folder; made when it is not there
+    pub path: PathBuf,
+    /// Where to listen; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:32010")]
+    pub flight: SocketAddr,
+    /// Open for reading only, beside a writer
+    #[arg(long)]
+    pub read_only: bool,
+    /// Memory that the database may use, as 512MB or 4GB
+    #[arg(long, value_name = "BYTES")]
+    pub memory_limit: Option<String>,
 }
 
 /// What the tour takes.

@@ -3,6 +3,7 @@
 //! ```text
 //!   args      what was asked
 //!    |
+//!   serve     programs, over Flight SQL
 //!   shell     a person      \
 //!   script    a pipe, a file -> console -> run -> output
 //!   tour      the tour      /
@@ -18,6 +19,7 @@ mod output;
 mod progress;
 mod run;
 mod script;
+mod serve;
 mod shell;
 mod terminal;
 mod tour;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Some(Command::Tour(args)) => tour::run(&args),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Verify { path }) => verify::run(&path),
         Some(Command::TourWriter { path }) => tour::write_until_killed(&path),
         None => return sql(&cli.shell),
@@ -67,7 +70,7 @@ fn sql(args: &ShellArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let ran = serve(&mut console, args);
+    let ran = run_sql(&mut console, args);
     let closed = console.database.close().map_err(|e| console.complain(&e.into(), "", None));
     match ran.and(closed) {
         Ok(()) => ExitCode::SUCCESS,
@@ -101,7 +104,7 @@ fn open(args: &ShellArgs) -> Result<Console, Failure> {
     Ok(Console { database, runner })
 }
 
-fn serve(console: &mut Console, args: &ShellArgs) -> Result<(), Failed> {
+fn run_sql(console: &mut Console, args: &ShellArgs) -> Result<(), Failed> {
     let out: &mut dyn Write = &mut std::io::stdout();
     if !args.sql.is_empty() {
         for sql in &args.sql {

@@ -26,10 +26,8 @@ fn store(key: DataType) -> (Store, Arc<TableDef>) {
     let options = Options { background: false, segment_rows: KEYS as usize, ..Options::default() };
     let store = Store::in_memory(options).unwrap();
     let columns = vec![column("k", key), column("v", DataType::BinaryView)];
-    let table = NewTable {
-        primary_key: vec!["k".into()],
-        ..NewTable::new(SchemaId(1), "t", columns)
-    };
+    let table =
+        NewTable { primary_key: vec!["k".into()], ..NewTable::new(SchemaId(1), "t", columns) };
     store.change_catalog(CatalogChange::CreateTable(table)).unwrap();
     let snapshot = store.snapshot().unwrap();
     let table = snapshot.catalog().tables.values().next().unwrap();

@@ -45,10 +45,10 @@ mod sql;
 pub use database::{Database, OpenOptions};
 pub use dml::{IfMissing, IfThere, Ingest};
 pub use error::{Error, ErrorKind, Result};
-pub use session::{
-    CommandTag, Description, Output, Prepared, RowStream, Session, StatementInfo,
-};
+pub use session::{CommandTag, Description, Output, Prepared, RowStream, Session, StatementInfo};
 
+/// A value of a parameter.
+pub use datafusion::common::ScalarValue;
 /// The name that SQL gives an Arrow type.
 pub use sheaf_formats::sql_name;
 pub use sql::sql_order;

@@ -1,7 +1,9 @@
 //! The developer's loop: `cargo xtask test | lint | tidy | bench`.
 
 mod bench;
+mod clients;
 mod deny;
+mod environment;
 mod lint;
 mod python;
 mod readme;

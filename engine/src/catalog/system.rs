@@ -14,7 +14,15 @@ use crate::error::Result;
 use crate::sql::sql_order;
 
 pub(super) const NAMES: [&str; 9] = [
-    "tables", "segments", "memtables", "jobs", "stalls", "memory", "queries", "rejects", "settings",
+    "tables",
+    "segments",
+    "memtables",
+    "jobs",
+    "stalls",
+    "memory",
+    "queries",
+    "rejects",
+    "settings",
 ];
 
 pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {

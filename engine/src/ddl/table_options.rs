@@ -100,7 +100,9 @@ impl ResetOptions {
             match fold(name).as_str() {
                 TTL | TTL_COLUMN => read.ttl = true,
                 DURABILITY => read.durability = true,
-                other @ (FORMAT | ROW_STORE | LAZY_UPSERTS) => return Err(fixed(other).at(ident_position(name))),
+                other @ (FORMAT | ROW_STORE | LAZY_UPSERTS) => {
+                    return Err(fixed(other).at(ident_position(name)));
+                }
                 other => return Err(unknown(other).at(ident_position(name))),
             }
         }

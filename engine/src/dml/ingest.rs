@@ -67,7 +67,9 @@ pub(crate) async fn run(
     let resolved = Resolved { schema: namespace, name: name.clone() };
     let there = match context.catalog.stored_table(&resolved) {
         Ok(table) => Some(Arc::clone(table)),
-        Err(error) if error.kind == ErrorKind::UndefinedTable && if_missing == IfMissing::Create => {
+        Err(error)
+            if error.kind == ErrorKind::UndefinedTable && if_missing == IfMissing::Create =>
+        {
             None
         }
         Err(error) => return Err(error),

@@ -73,7 +73,10 @@ pub(crate) struct SnapshotTable {
 impl SnapshotTable {
     /// The table of `snapshot`, called `name` in EXPLAIN, with the columns that the
     /// snapshot was told to show.
-    pub(crate) fn new(name: impl Into<String>, snapshot: &TableSnapshot) -> sheaf_core::Result<Self> {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        snapshot: &TableSnapshot,
+    ) -> sheaf_core::Result<Self> {
         let key = snapshot.def().key_indices();
         let constraints = if key.is_empty() { vec![] } else { vec![Constraint::PrimaryKey(key)] };
         let scanned = |part: &Part| ScannedPart { part: part.clone(), statistics: OnceLock::new() };

@@ -23,8 +23,8 @@ use datafusion::execution::session_state::SessionState;
 use futures::Stream;
 use parking_lot::{Mutex, RwLock};
 
-use crate::dml::{self, Ingest};
 use crate::database::{Database, on_query_threads, on_waiting_thread, runtime};
+use crate::dml::{self, Ingest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Readings;
 use crate::point::{self, PointStatement};
@@ -212,15 +212,24 @@ impl Session {
 
     /// Does the work of a statement on the query threads, where others see that it runs and
     /// may end it.
-    async fn on_query_threads<T, F>(&self, sql: &str, work: impl FnOnce(Self) -> F) -> Result<T>
+    async fn on_query_threads<T, F>(
+        &self,
+        sql: &str,
+        work: impl FnOnce(Self) -> F + Send + 'static,
+    ) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let timeout = self.inner.settings.read().statement_timeout;
         let running = self.inner.database.running().begin(self.inner.user.clone(), sql, timeout);
-        let work = work(Self { inner: Arc::clone(&self.inner), running: Some(running.clone()) });
-        on_query_threads(async move { running.until_ended(work).await }).await
+        let session = Self { inner: Arc::clone(&self.inner), running: Some(running.clone()) };
+        on_query_threads(async move {
+            // It may be large, and the caller's stack small.
+            let work = Box::pin(work(session));
+            running.until_ended(work).await
+        })
+        .await
     }
 
     /// Looks for a statement about single rows. That is worth no other thread; longer

@@ -150,7 +150,8 @@ impl RowStream {
         let task = runtime()?.spawn(async move {
             let drive = async {
                 while let Some(batch) = query.next().await {
-                    if send.send(batch.map_err(Into::into)).await.is_err() {
+                    let failed = batch.is_err();
+                    if send.send(batch.map_err(Into::into)).await.is_err() || failed {
                         break;
                     }
                 }

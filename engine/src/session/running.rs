@@ -64,7 +64,7 @@ pub(crate) struct RunningStatement {
     sql: String,
     started_us: i64,
     rows: AtomicU64,
-    bytes: AtomicUsize,
+    bytes: Arc<AtomicUsize>,
     limit: Option<(Duration, Instant)>,
     cancelled: watch::Sender<bool>,
 }
@@ -86,7 +86,7 @@ impl Running {
             sql: sql.trim().chars().take(TEXT_MAX).collect(),
             started_us: since_epoch.as_micros() as i64,
             rows: AtomicU64::new(0),
-            bytes: AtomicUsize::new(0),
+            bytes: Arc::default(),
             limit: timeout.map(|timeout| (timeout, Instant::now() + timeout)),
             cancelled: watch::Sender::new(false),
         });
@@ -152,16 +152,19 @@ impl RunningStatement {
     }
 
     /// Rows that end when the statement does, and keep it listed until then.
-    pub(crate) fn watch(self: &Arc<Self>, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        rows: SendableRecordBatchStream,
+    ) -> SendableRecordBatchStream {
         let ended = self.ended().boxed();
         Box::pin(Watched { rows, statement: Arc::clone(self), ended })
     }
 
     /// What its operators run with.
-    pub(crate) fn runtime_env(self: &Arc<Self>, all: &RuntimeEnv) -> Arc<RuntimeEnv> {
+    pub(crate) fn runtime_env(&self, all: &RuntimeEnv) -> Arc<RuntimeEnv> {
         let memory_pool = Arc::new(StatementMemory {
             all: Arc::clone(&all.memory_pool),
-            statement: Arc::clone(self),
+            bytes: Arc::clone(&self.bytes),
         });
         Arc::new(RuntimeEnv { memory_pool, ..all.clone() })
     }
@@ -213,7 +216,7 @@ impl RecordBatchStream for Watched {
 #[derive(Debug)]
 struct StatementMemory {
     all: Arc<dyn MemoryPool>,
-    statement: Arc<RunningStatement>,
+    bytes: Arc<AtomicUsize>,
 }
 
 impl MemoryPool for StatementMemory {
@@ -231,17 +234,17 @@ impl MemoryPool for StatementMemory {
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.all.grow(reservation, additional);
-        self.statement.bytes.fetch_add(additional, Ordering::Relaxed);
+        self.bytes.fetch_add(additional, Ordering::Relaxed);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         self.all.shrink(reservation, shrink);
-        self.statement.bytes.fetch_sub(shrink, Ordering::Relaxed);
+        self.bytes.fetch_sub(shrink, Ordering::Relaxed);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> PlanResult<()> {
         self.all.try_grow(reservation, additional)?;
-        self.statement.bytes.fetch_add(additional, Ordering::Relaxed);
+        self.bytes.fetch_add(additional, Ordering::Relaxed);
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use datafusion::config::ConfigOptions;
 use sheaf_core::memory::{LIMIT_MIN, default_limit};
 use sheaf_core::{Durability, Memory};
 
-use super::{bytes, duration};
 use super::state::DEFAULT_SCHEMA;
+use super::{bytes, duration};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Settings that are not DataFusion's.

@@ -162,7 +162,7 @@ mod tests {
     fn copy(sql: &str) -> Copy {
         match parse_one(sql).unwrap() {
             Statement::Copy(copy) => *copy,
-            Statement::Sql(other) => panic!("{other}"),
+            other => panic!("{other:?}"),
         }
     }
 

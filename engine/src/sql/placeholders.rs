@@ -60,9 +60,13 @@ mod tests {
 
     #[test]
     fn question_marks_are_numbered_in_each_statement() {
-        assert_eq!(shown("SELECT ? + ?; SELECT ?"), "SELECT $1 + $2; SELECT $1");
-        assert_eq!(shown("SELECT ?-1, ?||'x', '?', \"?\""), "SELECT $1 - 1, $2 || 'x', '?', \"?\"");
-        assert_eq!(shown("SELECT a FROM t WHERE v <-> ? < 1"), shown("SELECT a FROM t WHERE v <-> $1 < 1"));
+        for (marks, numbers) in [
+            ("SELECT ? + ?; SELECT ?", "SELECT $1 + $2; SELECT $1"),
+            ("SELECT ?-1, ?||'x', '?', \"?\"", "SELECT $1-1, $2||'x', '?', \"?\""),
+            ("SELECT a FROM t WHERE v <-> ? < 1", "SELECT a FROM t WHERE v <-> $1 < 1"),
+        ] {
+            assert_eq!(shown(marks), shown(numbers));
+        }
         assert!(parse("SELECT $1 + ?").unwrap_err().message.contains("as ? and as $1"));
         assert!(parse("SELECT ? + $1").is_err());
     }

@@ -95,7 +95,9 @@ fn row_ids_are_there_on_demand() {
     fixture.insert(100..150);
     let snapshot = fixture.snapshot().with_columns(sheaf_core::Columns::WithRowId);
     let context = fixture.context(2, &[]);
-    context.register_table("r", Arc::new(crate::scan::SnapshotTable::new("r", &snapshot).unwrap())).unwrap();
+    context
+        .register_table("r", Arc::new(crate::scan::SnapshotTable::new("r", &snapshot).unwrap()))
+        .unwrap();
     assert_eq!(run(&context, "SELECT count(DISTINCT _rowid) FROM r WHERE k >= 0"), [["150"]]);
 }
 

@@ -1,0 +1,44 @@
+"""Other clients than ADBC by itself: pandas, polars, pyarrow's Flight."""
+
+import pandas
+import polars
+import pyarrow
+import pytest
+from pyarrow import flight
+
+
+def test_pandas_reads_and_writes(connection, table):
+    frame = pandas.DataFrame({"a": [1, 2, 3], "t": ["x", None, "z"]})
+    frame.to_sql(table, connection, index=False)
+    read = pandas.read_sql(f"SELECT * FROM {table} WHERE a > 1", connection)
+    assert read["a"].tolist() == [2, 3] and read["t"].isna().tolist() == [True, False]
+
+
+def test_polars_reads_and_writes(connection, table):
+    frame = polars.DataFrame({"a": [1, 2, 3], "t": ["x", None, "z"]})
+    frame.write_database(table, connection, engine="adbc")
+    read = polars.read_database(f"SELECT * FROM {table} ORDER BY a", connection)
+    assert read.equals(frame)
+
+
+def test_16_endpoints_have_no_location(server):
+    client = flight.connect(server.uri)
+    url = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
+    query = b"\x0a" + bytes([len(b"SELECT 7 AS n")]) + b"SELECT 7 AS n"
+    packed = b"\x0a" + bytes([len(url)]) + url + b"\x12" + bytes([len(query)]) + query
+    info = client.get_flight_info(flight.FlightDescriptor.for_command(packed))
+    assert [endpoint.locations for endpoint in info.endpoints] == [[]]
+    assert client.do_get(info.endpoints[0].ticket).read_all()["n"].to_pylist() == [7]
+    # Whoever holds the ticket may ask again.
+    assert client.do_get(info.endpoints[0].ticket).read_all()["n"].to_pylist() == [7]
+
+
+def test_17_what_is_not_there_says_so(server):
+    client = flight.connect(server.uri)
+    with pytest.raises(NotImplementedError, match="transaction of several statements"):
+        list(client.do_action(flight.Action("BeginTransaction", b"")))
+    with pytest.raises(NotImplementedError, match="Substrait"):
+        list(client.do_action(flight.Action("CreatePreparedSubstraitPlan", b"")))
+    with pytest.raises(pyarrow.ArrowInvalid, match="08P01"):
+        client.do_get(flight.Ticket(b"\xff\xfe\xfd")).read_all()
+    assert "CancelFlightInfo" in [action.type for action in client.list_actions()]

@@ -1,0 +1,27 @@
+//! Sheaf over Arrow Flight SQL.
+//!
+//! ```text
+//!   server      listens, limits, shuts down
+//!      |
+//!   service     one method per call of Flight; what each command and action is for
+//!      |
+//!   sessions    whose request it is: settings, prepared statements, what runs
+//!      |
+//!   statements, ingest, metadata      the commands
+//!      |
+//!   incoming, tickets, shape, status  how it looks on the wire
+//! ```
+
+mod incoming;
+mod ingest;
+mod metadata;
+mod protocol;
+mod server;
+mod service;
+mod sessions;
+mod shape;
+mod statements;
+mod status;
+mod tickets;
+
+pub use server::{Options, Server};

@@ -1,0 +1,502 @@
+//! The calls of Flight, and what each command and action of Flight SQL is for.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow_flight::flight_descriptor::DescriptorType;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::{
+    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
+    ActionCreatePreparedStatementRequest, Any, Command, CommandStatementIngest,
+    DoPutPreparedStatementResult, DoPutUpdateResult, ProstMessageExt,
+};
+use arrow_flight::{
+    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, Criteria,
+    Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest,
+    HandshakeResponse, PollInfo, PutResult, RenewFlightEndpointRequest, SchemaResult, Ticket,
+};
+use futures::{Stream, StreamExt, stream};
+use prost::Message;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::incoming::{self, Incoming};
+use crate::metadata::{self, CATALOG};
+use crate::protocol::{
+    CLOSE_SESSION, CloseSessionResult, CloseStatus, GET_SESSION_OPTIONS, GetSessionOptionsResult,
+    OptionError, OptionErrorValue, OptionValue, SET_SESSION_OPTIONS, SessionOptionValue,
+    SetSessionOptionsRequest, SetSessionOptionsResult,
+};
+use crate::sessions::{Client, Sessions};
+use crate::shape::{Messages, Shape, encoded};
+use crate::statements::{self, Announced};
+use crate::status;
+use crate::tickets::{Handle, StatementTicket};
+
+/// The option by which a session asks for views of text and bytes.
+pub(crate) const VIEWS: &str = "views";
+
+/// Actions, and what they are for.
+const ACTIONS: [(&str, &str); 8] = [
+    ("CreatePreparedStatement", "Prepares a statement."),
+    ("ClosePreparedStatement", "Frees a prepared statement."),
+    ("CancelFlightInfo", "Stops the rows of a query."),
+    ("CancelQuery", "Stops the rows of a query; use CancelFlightInfo."),
+    ("RenewFlightEndpoint", "Gives an endpoint back: none expires while it is used."),
+    (SET_SESSION_OPTIONS, "Sets catalog, schema, views, or a setting of the session."),
+    (GET_SESSION_OPTIONS, "Lists the options of the session."),
+    (CLOSE_SESSION, "Ends the session and frees what belongs to it."),
+];
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub(crate) struct Service {
+    sessions: Arc<Sessions>,
+}
+
+impl Service {
+    pub(crate) fn new(sessions: Arc<Sessions>) -> Self {
+        Self { sessions }
+    }
+
+    /// Announces the rows of a descriptor.
+    async fn announce(
+        &self,
+        client: &Client,
+        descriptor: &FlightDescriptor,
+    ) -> Result<Announced, Status> {
+        match command_of(descriptor)? {
+            Command::CommandStatementQuery(command) => {
+                no_transaction(command.transaction_id.as_ref())?;
+                statements::announce(&self.sessions, client, command.query).await
+            }
+            Command::CommandPreparedStatementQuery(command) => {
+                let (handle, prepared) =
+                    statements::prepared(&self.sessions, &command.prepared_statement_handle)?;
+                prepared.announce(&self.sessions, client, handle).await
+            }
+            command => match metadata::schema(&command)? {
+                Some(schema) => Ok(Announced { schema, ticket: descriptor.cmd.clone() }),
+                None => Err(unknown(&command)),
+            },
+        }
+    }
+
+    async fn info(
+        &self,
+        headers: &MetadataMap,
+        descriptor: FlightDescriptor,
+    ) -> Result<FlightInfo, Status> {
+        let client = self.sessions.client(headers)?;
+        let announced = self.announce(&client, &descriptor).await?;
+        // Without a location the client uses the connection that it has.
+        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(announced.ticket));
+        let info =
+            FlightInfo::new().try_with_schema(&announced.schema).map_err(status::internal)?;
+        Ok(info.with_endpoint(endpoint).with_descriptor(descriptor))
+    }
+
+    /// The answer to a write.
+    async fn put(
+        &self,
+        headers: &MetadataMap,
+        first: FlightData,
+        rest: Streaming<FlightData>,
+    ) -> Result<Vec<u8>, Status> {
+        let client = self.sessions.client(headers)?;
+        let descriptor = first.flight_descriptor.clone();
+        let descriptor =
+            descriptor.ok_or_else(|| status::malformed("the first message has no command"))?;
+        let command = command_of(&descriptor)?;
+        let messages = stream::once(std::future::ready(Ok(first))).chain(rest);
+        let update = |record_count| DoPutUpdateResult { record_count }.encode_to_vec();
+        match command {
+            Command::CommandStatementUpdate(command) => {
+                no_transaction(command.transaction_id.as_ref())?;
+                statements::update(&client.session, &command.query).await.map(update)
+            }
+            Command::CommandPreparedStatementQuery(command) => {
+                let (handle, prepared) =
+                    statements::prepared(&self.sessions, &command.prepared_statement_handle)?;
+                prepared.bind(rows_of(incoming::read(messages).await?)).await?;
+                let prepared_statement_handle = Some(handle.bytes());
+                Ok(DoPutPreparedStatementResult { prepared_statement_handle }.encode_to_vec())
+            }
+            Command::CommandPreparedStatementUpdate(command) => {
+                let (_, prepared) =
+                    statements::prepared(&self.sessions, &command.prepared_statement_handle)?;
+                let rows = rows_of(incoming::read(messages).await?);
+                prepared.update(rows).await.map(update)
+            }
+            Command::CommandStatementIngest(command) => {
+                let rows = incoming::read(messages).await?;
+                ingest(&client, command, rows).await.map(update)
+            }
+            other => Err(unknown(&other)),
+        }
+    }
+
+    async fn act(&self, client: &Client, action: &Action) -> Result<Vec<Vec<u8>>, Status> {
+        match action.r#type.as_str() {
+            "CreatePreparedStatement" => {
+                let request: ActionCreatePreparedStatementRequest = unpacked(action)?;
+                no_transaction(request.transaction_id.as_ref())?;
+                let result = statements::prepare(&self.sessions, client, &request.query).await?;
+                Ok(vec![result.as_any().encode_to_vec()])
+            }
+            "ClosePreparedStatement" => {
+                let request: ActionClosePreparedStatementRequest = unpacked(action)?;
+                if let Some(handle) = Handle::of(&request.prepared_statement_handle) {
+                    self.sessions.prepared.remove(&handle);
+                }
+                Ok(Vec::new())
+            }
+            "CancelFlightInfo" => {
+                let request: CancelFlightInfoRequest = decoded(action)?;
+                let info = request.info.ok_or_else(|| status::malformed("it names no query"))?;
+                Ok(vec![CancelFlightInfoResult::new(self.cancel(&info)).encode_to_vec()])
+            }
+            "CancelQuery" => {
+                let request: ActionCancelQueryRequest = unpacked(action)?;
+                let info = FlightInfo::decode(request.info).map_err(status::malformed)?;
+                // The same numbers under another name.
+                let result = ActionCancelQueryResult { result: self.cancel(&info) as i32 };
+                Ok(vec![result.as_any().encode_to_vec()])
+            }
+            "RenewFlightEndpoint" => {
+                let request: RenewFlightEndpointRequest = decoded(action)?;
+                let endpoint = request.endpoint;
+                let endpoint = endpoint.ok_or_else(|| status::malformed("it names no endpoint"))?;
+                Ok(vec![endpoint.encode_to_vec()])
+            }
+            SET_SESSION_OPTIONS => {
+                let result = set_options(client, decoded(action)?).await;
+                Ok(vec![result.encode_to_vec()])
+            }
+            GET_SESSION_OPTIONS => Ok(vec![options(client).encode_to_vec()]),
+            CLOSE_SESSION => {
+                let status = match &client.id {
+                    Some(id) => {
+                        self.sessions.close(id);
+                        CloseStatus::Closed
+                    }
+                    None => CloseStatus::NotCloseable,
+                };
+                Ok(vec![CloseSessionResult { status: status as i32 }.encode_to_vec()])
+            }
+            "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
+                Err(no_transactions())
+            }
+            "CreatePreparedSubstraitPlan" => Err(status::unimplemented("a Substrait plan")),
+            other => Err(status::unimplemented(&format!("the action '{other}'"))),
+        }
+    }
+
+    /// Stops the rows of an announced query, if any are on their way.
+    fn cancel(&self, info: &FlightInfo) -> CancelStatus {
+        let tickets = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref());
+        let handles = tickets.filter_map(|ticket| handle_of(&ticket.ticket).ok().flatten());
+        let cancelled = handles.fold(false, |cancelled, handle| {
+            let waited = self.sessions.results.remove(&handle).is_some();
+            self.sessions.cancel(handle) || waited || cancelled
+        });
+        if cancelled { CancelStatus::Cancelled } else { CancelStatus::NotCancellable }
+    }
+}
+
+#[tonic::async_trait]
+impl FlightService for Service {
+    type HandshakeStream = Streamed<HandshakeResponse>;
+    type ListFlightsStream = Streamed<FlightInfo>;
+    type DoGetStream = Messages;
+    type DoPutStream = Streamed<PutResult>;
+    type DoActionStream = Streamed<arrow_flight::Result>;
+    type ListActionsStream = Streamed<ActionType>;
+    type DoExchangeStream = Streamed<FlightData>;
+
+    async fn handshake(
+        &self,
+        _request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        Err(status::unimplemented("a handshake with a user and a password"))
+    }
+
+    async fn list_flights(
+        &self,
+        _request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        // Tables are listed by GetTables.
+        Ok(Response::new(Box::pin(stream::empty())))
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let (headers, _, descriptor) = request.into_parts();
+        self.info(&headers, descriptor).await.map(Response::new)
+    }
+
+    async fn poll_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        let (headers, _, descriptor) = request.into_parts();
+        // Rows are made when they are fetched: there is nothing to wait for.
+        let info = self.info(&headers, descriptor).await?;
+        let poll = PollInfo::new().with_info(info).try_with_progress(1.0);
+        poll.map(Response::new).map_err(status::internal)
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        let (headers, _, descriptor) = request.into_parts();
+        let client = self.sessions.client(&headers)?;
+        let schema = match command_of(&descriptor)? {
+            Command::CommandStatementQuery(command) => {
+                no_transaction(command.transaction_id.as_ref())?;
+                statements::columns(&client, &command.query).await?
+            }
+            Command::CommandPreparedStatementQuery(command) => {
+                statements::prepared(&self.sessions, &command.prepared_statement_handle)?
+                    .1
+                    .columns()
+            }
+            command => metadata::schema(&command)?.ok_or_else(|| unknown(&command))?,
+        };
+        Ok(Response::new(SchemaResult { schema: encoded(&schema)? }))
+    }
+
+    async fn do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Self::DoGetStream>, Status> {
+        let client = self.sessions.client(request.metadata())?;
+        let messages = match command_in(&request.get_ref().ticket)? {
+            Command::TicketStatementQuery(ticket) => {
+                statements::fetch(&self.sessions, &client, &ticket.statement_handle).await?
+            }
+            Command::CommandPreparedStatementQuery(command) => {
+                let (handle, prepared) =
+                    statements::prepared(&self.sessions, &command.prepared_statement_handle)?;
+                prepared.fetch(&self.sessions, handle).await?
+            }
+            command => {
+                let error = unknown(&command);
+                let rows = metadata::rows(&client, command).await?.ok_or(error)?;
+                let schema = rows.schema();
+                // These have the types that the protocol gives them.
+                Shape::new(&schema, true).messages(stream::iter([Ok(rows)]))
+            }
+        };
+        Ok(Response::new(messages))
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        let (headers, _, mut messages) = request.into_parts();
+        let result = match messages.message().await? {
+            Some(first) => self.put(&headers, first, messages).await?,
+            // Of a table without batches some clients send nothing at all, and wait to hear
+            // how many rows that were.
+            None => DoPutUpdateResult { record_count: 0 }.encode_to_vec(),
+        };
+        let result = PutResult { app_metadata: result.into() };
+        Ok(Response::new(Box::pin(stream::iter([Ok(result)]))))
+    }
+
+    async fn do_action(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
+        let (headers, _, action) = request.into_parts();
+        // Only who sets options needs a session.
+        let (client, cookie) = match action.r#type.as_str() {
+            SET_SESSION_OPTIONS => self.sessions.client_with_session(&headers)?,
+            _ => (self.sessions.client(&headers)?, None),
+        };
+        let results = self.act(&client, &action).await?;
+        let results = results.into_iter().map(|body| Ok(arrow_flight::Result::new(body)));
+        let mut response: Response<Self::DoActionStream> =
+            Response::new(Box::pin(stream::iter(results)));
+        if let Some(cookie) = cookie {
+            let cookie = cookie.parse().map_err(status::internal)?;
+            response.metadata_mut().insert("set-cookie", cookie);
+        }
+        Ok(response)
+    }
+
+    async fn list_actions(
+        &self,
+        _request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        let action = |(name, description): (&str, &str)| {
+            Ok(ActionType { r#type: name.to_owned(), description: description.to_owned() })
+        };
+        Ok(Response::new(Box::pin(stream::iter(ACTIONS.map(action)))))
+    }
+
+    async fn do_exchange(
+        &self,
+        _request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        Err(status::unimplemented("DoExchange"))
+    }
+}
+
+/// What a descriptor asks for.
+fn command_of(descriptor: &FlightDescriptor) -> Result<Command, Status> {
+    match descriptor.r#type() {
+        DescriptorType::Cmd => command_in(&descriptor.cmd),
+        DescriptorType::Path | DescriptorType::Unknown => {
+            Err(status::unimplemented("a descriptor that is not a command of Flight SQL"))
+        }
+    }
+}
+
+fn command_in(bytes: &[u8]) -> Result<Command, Status> {
+    let any = Any::decode(bytes).map_err(status::malformed)?;
+    Command::try_from(any).map_err(status::malformed)
+}
+
+fn unknown(command: &Command) -> Status {
+    let name = command.type_url().rsplit(['.', '/']).next().unwrap_or_default();
+    status::unimplemented(&format!("the command '{name}' here"))
+}
+
+/// The handle by which the rows of a ticket are stopped.
+fn handle_of(ticket: &[u8]) -> Result<Option<Handle>, Status> {
+    Ok(match command_in(ticket)? {
+        Command::TicketStatementQuery(ticket) => {
+            match StatementTicket::decode(&ticket.statement_handle)? {
+                StatementTicket::Query { handle, .. } | StatementTicket::Result(handle) => {
+                    Some(handle)
+                }
+                StatementTicket::Nothing => None,
+            }
+        }
+        Command::CommandPreparedStatementQuery(command) => {
+            Handle::of(&command.prepared_statement_handle)
+        }
+        _ => None,
+    })
+}
+
+/// The message that an action of Flight SQL has in its body.
+fn unpacked<M: ProstMessageExt>(action: &Action) -> Result<M, Status> {
+    let any = Any::decode(&*action.body).map_err(status::malformed)?;
+    let message = any.unpack().map_err(status::malformed)?;
+    message.ok_or_else(|| status::malformed("the action has another message in its body"))
+}
+
+/// The message that an action of Flight has in its body.
+fn decoded<M: Message + Default>(action: &Action) -> Result<M, Status> {
+    M::decode(&*action.body).map_err(status::malformed)
+}
+
+fn no_transactions() -> Status {
+    status::unimplemented("a transaction of several statements (each statement is one of its own)")
+}
+
+fn no_transaction(id: Option<&bytes::Bytes>) -> Result<(), Status> {
+    match id {
+        Some(id) if !id.is_empty() => Err(no_transactions()),
+        _ => Ok(()),
+    }
+}
+
+fn rows_of(
+    incoming: Option<Incoming>,
+) -> impl Stream<Item = Result<arrow::array::RecordBatch, Status>> + Send {
+    stream::iter(incoming.map(|incoming| incoming.rows)).flatten()
+}
+
+async fn ingest(
+    client: &Client,
+    command: CommandStatementIngest,
+    rows: Option<Incoming>,
+) -> Result<i64, Status> {
+    let Incoming { schema, rows } =
+        rows.ok_or_else(|| status::malformed("an ingest has a schema"))?;
+    crate::ingest::run(client, command, schema, rows).await
+}
+
+/// Sets what can be set, and says why the rest was not.
+async fn set_options(
+    client: &Client,
+    request: SetSessionOptionsRequest,
+) -> SetSessionOptionsResult {
+    let mut errors = std::collections::HashMap::new();
+    for (name, option) in request.session_options {
+        match set_option(client, &name, option.value.as_ref()).await {
+            Ok(()) => {
+                if let Some(kept) = &client.kept {
+                    kept.options.lock().insert(name, option);
+                }
+            }
+            Err(error) => {
+                errors.insert(name, OptionError { value: error as i32 });
+            }
+        }
+    }
+    SetSessionOptionsResult { errors }
+}
+
+async fn set_option(
+    client: &Client,
+    name: &str,
+    value: Option<&OptionValue>,
+) -> Result<(), OptionErrorValue> {
+    let text = match value {
+        None => None,
+        Some(OptionValue::Text(text)) => Some(text.clone()),
+        Some(OptionValue::Bool(value)) => Some(value.to_string()),
+        Some(OptionValue::Integer(value)) => Some(value.to_string()),
+        Some(OptionValue::Double(value)) => Some(value.to_string()),
+        Some(OptionValue::Texts(_)) => return Err(OptionErrorValue::InvalidValue),
+    };
+    match name {
+        "catalog" => match text.as_deref() {
+            None | Some("" | CATALOG) => Ok(()),
+            Some(_) => Err(OptionErrorValue::InvalidValue),
+        },
+        VIEWS => match value {
+            None | Some(OptionValue::Bool(_)) => Ok(()),
+            Some(_) => Err(OptionErrorValue::InvalidValue),
+        },
+        _ if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') => {
+            Err(OptionErrorValue::InvalidName)
+        }
+        _ => {
+            let name = if name == "schema" { "search_path" } else { name };
+            if client.session.query(&format!("SHOW {name}")).await.is_err() {
+                return Err(OptionErrorValue::InvalidName);
+            }
+            let set = match text {
+                Some(text) => format!("SET {name} = '{}'", text.replace('\'', "''")),
+                None => format!("RESET {name}"),
+            };
+            match client.session.query(&set).await {
+                Ok(_) => Ok(()),
+                Err(_) => Err(OptionErrorValue::InvalidValue),
+            }
+        }
+    }
+}
+
+/// The options of a session: those that were set, catalog and schema.
+fn options(client: &Client) -> GetSessionOptionsResult {
+    let text = |value: &str| SessionOptionValue { value: Some(OptionValue::Text(value.into())) };
+    let mut session_options: std::collections::HashMap<_, _> =
+        [("catalog".to_owned(), text(CATALOG)), ("schema".to_owned(), text("public"))].into();
+    if let Some(kept) = &client.kept {
+        session_options.extend(kept.options.lock().clone());
+    }
+    GetSessionOptionsResult { session_options }
+}

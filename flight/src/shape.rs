@@ -1,0 +1,142 @@
+//! Rows in the types that every client knows.
+//!
+//! Views of text and bytes, short decimals and dictionaries go out as the plain types that
+//! they stand for: many clients have never heard of them. A session that asks for views
+//! gets them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
+use tonic::Status;
+
+use crate::status;
+
+/// Messages of rows, as DoGet answers.
+pub(crate) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
+
+/// How the rows of a result go out.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    schema: SchemaRef,
+}
+
+impl Shape {
+    /// Of rows with this schema; with `views`, as they are but for dictionaries.
+    pub(crate) fn new(schema: &Schema, views: bool) -> Self {
+        let fields: Vec<Field> = schema.fields().iter().map(|f| plain_field(f, views)).collect();
+        Self { schema: Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())) }
+    }
+
+    /// The schema that clients see.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows in this shape.
+    pub(crate) fn rows(&self, rows: &RecordBatch) -> Result<RecordBatch, Status> {
+        if rows.schema_ref().fields() == self.schema.fields() {
+            return Ok(rows.clone());
+        }
+        if rows.num_columns() != self.schema.fields().len() {
+            return Err(status::internal("the rows have other columns than were announced"));
+        }
+        let columns = rows.columns().iter().zip(self.schema.fields());
+        let columns: Result<Vec<_>, _> =
+            columns.map(|(column, field)| cast(column, field.data_type())).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        columns
+            .and_then(|columns| {
+                RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            })
+            .map_err(status::internal)
+    }
+
+    /// A stream of rows as messages of Flight, of 2 MiB at most where rows allow.
+    pub(crate) fn messages(
+        self,
+        rows: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
+    ) -> Messages {
+        let schema = Arc::clone(&self.schema);
+        let rows = rows.map(move |rows| {
+            rows.and_then(|rows| self.rows(&rows))
+                .map_err(|status| FlightError::Tonic(Box::new(status)))
+        });
+        let messages = FlightDataEncoderBuilder::new().with_schema(schema).build(rows);
+        Box::pin(messages.map_err(Status::from))
+    }
+}
+
+/// A schema as Flight puts it into its own messages.
+pub(crate) fn encoded(schema: &Schema) -> Result<Bytes, Status> {
+    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &IpcWriteOptions::default())
+        .try_into()
+        .map_err(|error: arrow::error::ArrowError| status::internal(error))?;
+    Ok(bytes)
+}
+
+fn plain_field(field: &Field, views: bool) -> Field {
+    field.clone().with_data_type(plain(field.data_type(), views))
+}
+
+fn plain_ref(field: &FieldRef, views: bool) -> FieldRef {
+    Arc::new(plain_field(field, views))
+}
+
+fn plain(data_type: &DataType, views: bool) -> DataType {
+    match data_type {
+        DataType::Utf8View if !views => DataType::Utf8,
+        DataType::BinaryView if !views => DataType::Binary,
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
+        DataType::Dictionary(_, value) => plain(value, views),
+        DataType::RunEndEncoded(_, value) => plain(value.data_type(), views),
+        DataType::List(item) | DataType::ListView(item) => DataType::List(plain_ref(item, views)),
+        DataType::LargeList(item) | DataType::LargeListView(item) => {
+            DataType::LargeList(plain_ref(item, views))
+        }
+        DataType::FixedSizeList(item, n) => DataType::FixedSizeList(plain_ref(item, views), *n),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| plain_field(field, views)).collect())
+        }
+        DataType::Map(entries, sorted) => DataType::Map(plain_ref(entries, views), *sorted),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, AsArray, Decimal64Array, DictionaryArray, StringViewArray};
+    use arrow::datatypes::Int32Type;
+
+    use super::*;
+
+    #[test]
+    fn rows_go_out_in_plain_types() {
+        let dictionary: DictionaryArray<Int32Type> = ["x", "y"].into_iter().collect();
+        let decimals = Decimal64Array::from(vec![150, -25]).with_precision_and_scale(9, 2).unwrap();
+        let columns: [(&str, ArrayRef); 3] = [
+            ("text", Arc::new(StringViewArray::from(vec![Some("a"), None]))),
+            ("word", Arc::new(dictionary)),
+            ("price", Arc::new(decimals)),
+        ];
+        let rows = RecordBatch::try_from_iter(columns).unwrap();
+        let shape = Shape::new(rows.schema_ref(), false);
+        let types: Vec<_> = shape.schema().fields().iter().map(|f| f.data_type().clone()).collect();
+        assert_eq!(types, [DataType::Utf8, DataType::Utf8, DataType::Decimal128(9, 2)]);
+        let plain = shape.rows(&rows).unwrap();
+        assert_eq!(plain.schema_ref(), shape.schema());
+        assert_eq!(plain.column(0).as_string::<i32>().value(0), "a");
+        let views = Shape::new(rows.schema_ref(), true);
+        assert_eq!(views.schema().field(0).data_type(), &DataType::Utf8View);
+        assert_eq!(views.schema().field(1).data_type(), &DataType::Utf8);
+        assert!(shape.rows(&rows.project(&[0]).unwrap()).is_err());
+    }
+}

@@ -1,0 +1,343 @@
+//! Queries and updates, prepared or not.
+//!
+//! A question is only described when it is announced, and asked when its rows are fetched.
+//! A statement with effects runs once, when it is announced, whether its rows are fetched
+//! or not.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow_flight::sql::{ActionCreatePreparedStatementResult, ProstMessageExt};
+use arrow_flight::sql::{CommandPreparedStatementQuery, TicketStatementQuery};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
+use prost::Message;
+use sheafdb::{Description, Output, Session};
+use tonic::Status;
+
+use crate::sessions::{Client, Sessions, WaitingRows};
+use crate::shape::{Messages, Shape, encoded};
+use crate::status;
+use crate::tickets::{Handle, StatementTicket};
+
+/// The values of a statement's parameters: one or more rows of them.
+type Bound = Vec<Vec<sheafdb::ScalarValue>>;
+
+/// A prepared statement of a client.
+pub(crate) struct Prepared {
+    prepared: sheafdb::Prepared,
+    views: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    description: Description,
+    /// Bound parameters; no rows when nothing was bound.
+    bound: Bound,
+}
+
+/// What was announced: the columns, and the ticket for the rows.
+pub(crate) struct Announced {
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) ticket: Bytes,
+}
+
+/// Announces the rows of a statement's text.
+pub(crate) async fn announce(
+    sessions: &Sessions,
+    client: &Client,
+    sql: String,
+) -> Result<Announced, Status> {
+    let prepared = client.session.prepare(&sql).map_err(status::of_error)?;
+    let described = prepared.describe().await.map_err(status::of_error)?;
+    if described.has_effects {
+        let output = prepared.run(Vec::new()).await.map_err(status::of_error)?;
+        return keep(sessions, client, output);
+    }
+    let shape = shape_of(&described, client.wants_views());
+    let ticket = StatementTicket::Query { handle: Handle::random()?, sql };
+    Ok(Announced { schema: Arc::clone(shape.schema()), ticket: packed(&ticket) })
+}
+
+/// The columns of a statement's text, without running it.
+pub(crate) async fn columns(client: &Client, sql: &str) -> Result<Arc<Schema>, Status> {
+    let prepared = client.session.prepare(sql).map_err(status::of_error)?;
+    let described = prepared.describe().await.map_err(status::of_error)?;
+    Ok(Arc::clone(shape_of(&described, client.wants_views()).schema()))
+}
+
+/// The rows of a ticket.
+pub(crate) async fn fetch(
+    sessions: &Arc<Sessions>,
+    client: &Client,
+    ticket: &[u8],
+) -> Result<Messages, Status> {
+    match StatementTicket::decode(ticket)? {
+        StatementTicket::Query { handle, sql } => {
+            let output = client.session.query(&sql).await.map_err(status::of_error)?;
+            Ok(messages(sessions, handle, client.wants_views(), output))
+        }
+        StatementTicket::Result(handle) => {
+            let waiting = sessions.results.remove(&handle);
+            let waiting = waiting.and_then(|it| Some((it.shape.clone(), it.rows.lock().take()?)));
+            let (shape, rows) = waiting.ok_or_else(|| {
+                Status::not_found("[02000] the rows were fetched already, or waited too long")
+            })?;
+            let rows = sessions.stoppable(handle, rows.map_err(status::of_error));
+            Ok(shape.messages(rows))
+        }
+        StatementTicket::Nothing => {
+            Ok(Shape::new(&Schema::empty(), false).messages(stream::empty()))
+        }
+    }
+}
+
+/// Runs a statement's text for its effects; returns how many rows it changed.
+pub(crate) async fn update(session: &Session, sql: &str) -> Result<i64, Status> {
+    let output = session.query(sql).await.map_err(status::of_error)?;
+    changed_rows(output).await
+}
+
+/// Prepares a statement.
+pub(crate) async fn prepare(
+    sessions: &Sessions,
+    client: &Client,
+    sql: &str,
+) -> Result<ActionCreatePreparedStatementResult, Status> {
+    let prepared = client.session.prepare(sql).map_err(status::of_error)?;
+    let description = prepared.describe().await.map_err(status::of_error)?;
+    let views = client.wants_views();
+    let dataset_schema = match &description.columns {
+        // What changes rows is an update for those who ask for its columns.
+        Some(_) => encoded(shape_of(&description, views).schema())?,
+        None => Bytes::new(),
+    };
+    let parameter_schema = encoded(&parameters(&description))?;
+    let handle = Handle::random()?;
+    let state = Mutex::new(State { description, bound: Vec::new() });
+    sessions.prepared.put(handle, client.id.clone(), Prepared { prepared, views, state })?;
+    Ok(ActionCreatePreparedStatementResult {
+        prepared_statement_handle: handle.bytes(),
+        dataset_schema,
+        parameter_schema,
+    })
+}
+
+/// The prepared statement with this handle.
+pub(crate) fn prepared(
+    sessions: &Sessions,
+    handle: &[u8],
+) -> Result<(Handle, Arc<Prepared>), Status> {
+    let found =
+        Handle::of(handle).and_then(|handle| Some((handle, sessions.prepared.get(&handle)?)));
+    found.ok_or_else(|| {
+        Status::not_found(
+            "[26000] there is no such prepared statement: it was closed, or idle for long",
+        )
+    })
+}
+
+impl Prepared {
+    /// Keeps the values of parameters for the next run.
+    pub(crate) async fn bind(
+        &self,
+        rows: impl Stream<Item = Result<RecordBatch, Status>>,
+    ) -> Result<(), Status> {
+        let (types, bound) = values(rows).await?;
+        if !bound.is_empty() {
+            let description = self.prepared.describe_with(types).await.map_err(status::of_error)?;
+            self.state.lock().description = description;
+        }
+        self.state.lock().bound = bound;
+        Ok(())
+    }
+
+    /// The columns of its rows.
+    pub(crate) fn columns(&self) -> Arc<Schema> {
+        Arc::clone(shape_of(&self.state.lock().description, self.views).schema())
+    }
+
+    /// Announces its rows with the parameters that were bound.
+    pub(crate) async fn announce(
+        &self,
+        sessions: &Sessions,
+        client: &Client,
+        handle: Handle,
+    ) -> Result<Announced, Status> {
+        let effects = self.state.lock().description.has_effects;
+        if effects {
+            let rows = self.take_bound();
+            let mut last = None;
+            for row in rows {
+                last = Some(self.prepared.run(row).await.map_err(status::of_error)?);
+            }
+            return match last {
+                Some(output) => keep(sessions, client, output),
+                None => Ok(nothing()),
+            };
+        }
+        let command = CommandPreparedStatementQuery { prepared_statement_handle: handle.bytes() };
+        let ticket = command.as_any().encode_to_vec().into();
+        Ok(Announced { schema: self.columns(), ticket })
+    }
+
+    /// Asks it with the parameters that were bound, one row of them after the other.
+    pub(crate) async fn fetch(
+        self: Arc<Self>,
+        sessions: &Arc<Sessions>,
+        handle: Handle,
+    ) -> Result<Messages, Status> {
+        let bound = match self.state.lock().bound.clone() {
+            none if none.is_empty() => vec![Vec::new()],
+            bound => bound,
+        };
+        let shape = shape_of(&self.state.lock().description, self.views);
+        let mut bound = bound.into_iter();
+        // The first is run at once: an error of the statement is one of the call.
+        let first = bound.next().unwrap_or_default();
+        let first = self.prepared.run(first).await.map_err(status::of_error)?;
+        let rest = stream::iter(bound).then(move |row| {
+            let this = Arc::clone(&self);
+            async move { this.prepared.run(row).await.map_err(status::of_error) }
+        });
+        let rows = stream::once(async { Ok(first) }).chain(rest).map_ok(rows_of).try_flatten();
+        Ok(shape.messages(sessions.stoppable(handle, rows)))
+    }
+
+    /// Runs it for its effects, once for each row of parameters, of which there may be more
+    /// than fit in memory; returns how many rows it changed.
+    pub(crate) async fn update(
+        &self,
+        rows: impl Stream<Item = Result<RecordBatch, Status>>,
+    ) -> Result<i64, Status> {
+        let mut rows = std::pin::pin!(rows);
+        let (mut changed, mut any) = (0, false);
+        while let Some(batch) = rows.next().await {
+            let batch = batch?;
+            for row in 0..batch.num_rows() {
+                any = true;
+                changed += self.run(values_of(&batch, row)?).await?;
+            }
+        }
+        if !any {
+            for row in self.take_bound() {
+                changed += self.run(row).await?;
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn run(&self, row: Vec<sheafdb::ScalarValue>) -> Result<i64, Status> {
+        changed_rows(self.prepared.run(row).await.map_err(status::of_error)?).await
+    }
+
+    /// The parameters of a run with effects, which are used once.
+    fn take_bound(&self) -> Bound {
+        match std::mem::take(&mut self.state.lock().bound) {
+            none if none.is_empty() => vec![Vec::new()],
+            bound => bound,
+        }
+    }
+}
+
+/// How rows with these columns go out; none for statements without.
+fn shape_of(description: &Description, views: bool) -> Shape {
+    match &description.columns {
+        Some(columns) => Shape::new(columns, views),
+        None => Shape::new(&Schema::empty(), views),
+    }
+}
+
+/// `$1`, `$2`… as a schema; a type that is open is Null.
+fn parameters(description: &Description) -> Schema {
+    let fields = description.parameters.iter().enumerate().map(|(i, data_type)| {
+        let data_type = data_type.clone().unwrap_or(DataType::Null);
+        Field::new(format!("${}", i + 1), data_type, true)
+    });
+    let open = Schema::new(fields.collect::<Vec<_>>());
+    Schema::clone(Shape::new(&open, false).schema())
+}
+
+fn nothing() -> Announced {
+    Announced { schema: Arc::new(Schema::empty()), ticket: packed(&StatementTicket::Nothing) }
+}
+
+/// Keeps the rows of a statement that ran, until they are fetched.
+fn keep(sessions: &Sessions, client: &Client, output: Output) -> Result<Announced, Status> {
+    let Output::Rows { schema, stream } = output else { return Ok(nothing()) };
+    let shape = Shape::new(&schema, client.wants_views());
+    let announced = Arc::clone(shape.schema());
+    let handle = Handle::random()?;
+    let waiting = WaitingRows { shape, rows: Mutex::new(Some(stream)) };
+    sessions.results.put(handle, client.id.clone(), waiting)?;
+    Ok(Announced { schema: announced, ticket: packed(&StatementTicket::Result(handle)) })
+}
+
+fn packed(ticket: &StatementTicket) -> Bytes {
+    let ticket = TicketStatementQuery { statement_handle: ticket.encode() };
+    ticket.as_any().encode_to_vec().into()
+}
+
+fn messages(sessions: &Arc<Sessions>, handle: Handle, views: bool, output: Output) -> Messages {
+    let schema = output.schema().map_or_else(Schema::empty, |schema| Schema::clone(schema));
+    Shape::new(&schema, views).messages(sessions.stoppable(handle, rows_of(output)))
+}
+
+/// The rows of a statement; none of one that gives none.
+fn rows_of(output: Output) -> impl Stream<Item = Result<RecordBatch, Status>> + Send + Unpin {
+    let stream = match output {
+        Output::Rows { stream, .. } => Some(stream),
+        Output::Done { .. } => None,
+    };
+    stream::iter(stream).flatten().map_err(status::of_error)
+}
+
+/// How many rows a statement changed: -1 when that is nothing to count.
+async fn changed_rows(output: Output) -> Result<i64, Status> {
+    match output {
+        Output::Done { tag, .. } => Ok(tag.rows.map_or(0, |rows| rows as i64)),
+        Output::Rows { mut stream, .. } => {
+            let mut count = 0;
+            while let Some(batch) = stream.next().await {
+                count += batch.map_err(status::of_error)?.num_rows() as i64;
+            }
+            Ok(count)
+        }
+    }
+}
+
+/// Types and values of parameters.
+async fn values(
+    rows: impl Stream<Item = Result<RecordBatch, Status>>,
+) -> Result<(Vec<DataType>, Bound), Status> {
+    let mut rows = std::pin::pin!(rows);
+    let (mut types, mut bound) = (Vec::new(), Vec::new());
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        for row in 0..batch.num_rows() {
+            bound.push(values_of(&batch, row)?);
+        }
+        types = batch.columns().iter().map(|column| plain_type(column.data_type())).collect();
+    }
+    Ok((types, bound))
+}
+
+fn values_of(batch: &RecordBatch, row: usize) -> Result<Vec<sheafdb::ScalarValue>, Status> {
+    let value = |column: &Arc<dyn Array>| {
+        let value = sheafdb::ScalarValue::try_from_array(column, row).map_err(status::internal)?;
+        Ok(match value {
+            sheafdb::ScalarValue::Dictionary(_, value) => *value,
+            value => value,
+        })
+    };
+    batch.columns().iter().map(value).collect()
+}
+
+fn plain_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Dictionary(_, value) => plain_type(value),
+        other => other.clone(),
+    }
+}
