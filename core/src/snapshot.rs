@@ -51,7 +51,7 @@ impl Snapshot {
     }
 
     /// Completes the delete vectors of a table's segments.
-    pub(crate) fn resolve(&self, table: &TableState) -> Result<()> {
+    pub(crate) fn resolve(&self, table: TableId) -> Result<()> {
         self.pin.resolve(table)
     }
 
@@ -121,7 +121,7 @@ impl TableSnapshot {
 
     /// Completes the delete vectors of the table's segments.
     pub(crate) fn resolve(&self) -> Result<()> {
-        self.snapshot.resolve(&self.table)
+        self.snapshot.resolve(self.table.def.id)
     }
 
     fn list_parts(&self) -> Arc<[Part]> {

@@ -120,6 +120,15 @@ impl Shared {
         (Pin { shared: Arc::clone(self), seq }, self.current())
     }
 
+    /// Ends the rows of segments that lazy upserts of a table have replaced. Of a table that
+    /// is gone nothing waits.
+    pub(crate) fn resolve(&self, table: TableId) -> Result<()> {
+        match self.current().tables.get(&table) {
+            Some(state) => state.unresolved.resolve(self, table),
+            None => Ok(()),
+        }
+    }
+
     /// No snapshot is older than this, now or later.
     pub(crate) fn horizon(&self) -> u64 {
         let pins = self.pins.lock();
@@ -137,8 +146,8 @@ pub(crate) struct Pin {
 
 impl Pin {
     /// Completes the delete vectors of a table's segments.
-    pub(crate) fn resolve(&self, table: &TableState) -> Result<()> {
-        table.unresolved.resolve(&self.shared, table.def.id)
+    pub(crate) fn resolve(&self, table: TableId) -> Result<()> {
+        self.shared.resolve(table)
     }
 }
 

@@ -332,7 +332,7 @@ impl Store {
     /// The same with complete delete vectors.
     fn resolved(&self) -> Result<(crate::state::Pin, Arc<State>)> {
         let (pin, state) = self.pinned()?;
-        state.tables.values().try_for_each(|table| pin.resolve(table))?;
+        state.tables.keys().try_for_each(|table| pin.resolve(*table))?;
         Ok((pin, state))
     }
 

@@ -14,6 +14,7 @@
 //! - the committer has everything resolved before it takes a segment or a memtable out of
 //!   the state, so that snapshots which still hold them miss nothing.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,6 +25,9 @@ use crate::catalog::TableId;
 use crate::memtable::{LIVE, OwnedEntry};
 use crate::segment::SegmentHandle;
 use crate::state::Shared;
+
+/// Fewer versions are resolved by the thread that needs it.
+const SHARED_MIN: usize = 1 << 14;
 
 /// What waits in one table; see the module's documentation.
 #[derive(Default)]
@@ -84,24 +88,63 @@ impl Unresolved {
     }
 }
 
+/// Rows that end, and their numbers.
+type Ended = Vec<(u32, u64)>;
+
 fn end_older_rows(segments: &[Arc<SegmentHandle>], versions: &mut [Version]) -> Result<()> {
     versions.sort_unstable_by_key(|version| version.hash);
-    for segment in segments {
-        let mut ended = Vec::new();
-        for Version { hash, entry } in versions.iter() {
-            let version = entry.get();
-            if segment.meta.min_seq >= version.seq() {
-                continue;
-            }
-            for ordinal in segment.find_key(version.key(), *hash)? {
-                if segment.deletes.ended(ordinal) == LIVE
-                    && segment.is_older(ordinal, version.seq())?
-                {
-                    ended.push((ordinal, version.seq()));
-                }
-            }
-        }
-        segment.deletes.end_all(ended);
+    let stretches = older_rows(segments, versions)?;
+    for (at, segment) in segments.iter().enumerate() {
+        // All at once: of versions of one key the first has ended the row.
+        segment.deletes.end_all(stretches.iter().flat_map(|ended| ended[at].iter().copied()));
     }
     Ok(())
+}
+
+/// Per stretch of the versions and per segment, the rows that they have replaced.
+fn older_rows(segments: &[Arc<SegmentHandle>], versions: &[Version]) -> Result<Vec<Vec<Ended>>> {
+    if versions.len() < SHARED_MIN {
+        return Ok(vec![older_rows_of(segments, versions)?]);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let stretches = versions.chunks(versions.len().div_ceil(threads));
+    // Threads of their own: who waits for the lock may be one of a pool's.
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = stretches
+            .map(|versions| scope.spawn(move || older_rows_of(segments, versions)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|e| resume_unwind(e)))
+            .collect()
+    })
+}
+
+fn older_rows_of(segments: &[Arc<SegmentHandle>], versions: &[Version]) -> Result<Vec<Ended>> {
+    let mut ended = vec![Vec::new(); segments.len()];
+    for Version { hash, entry } in versions {
+        let version = entry.get();
+        if let Some((at, ordinal)) = live_row(segments, version.key(), *hash, version.seq())? {
+            ended[at].push((ordinal, version.seq()));
+        }
+    }
+    Ok(ended)
+}
+
+/// The live row of a key that was written before `seq`, of which there is one at most:
+/// position of its segment, and ordinal.
+fn live_row(
+    segments: &[Arc<SegmentHandle>],
+    key: &[u8],
+    hash: u64,
+    seq: u64,
+) -> Result<Option<(usize, u32)>> {
+    for (at, segment) in segments.iter().enumerate().filter(|(_, s)| s.meta.min_seq < seq) {
+        for ordinal in segment.find_key(key, hash)? {
+            if segment.deletes.ended(ordinal) == LIVE && segment.is_older(ordinal, seq)? {
+                return Ok(Some((at, ordinal)));
+            }
+        }
+    }
+    Ok(None)
 }

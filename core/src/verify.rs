@@ -34,7 +34,7 @@ pub(crate) fn verify(vfs: &dyn Vfs, snapshot: &Snapshot) -> Result<VerifyReport>
         }
         if table.def.is_keyed()
             && let Err(error) =
-                snapshot.resolve(table).and_then(|()| check_live_keys(table, snapshot.seq()))
+                snapshot.resolve(table.def.id).and_then(|()| check_live_keys(table, snapshot.seq()))
         {
             report.problems.push(error.to_string());
         }

@@ -20,7 +20,11 @@ impl Committer {
             return Ok(());
         }
         let delta = current.catalog.apply(change)?;
-        delta.dropped.iter().chain(&delta.truncated).try_for_each(|table| self.resolve(*table))
+        delta
+            .dropped
+            .iter()
+            .chain(&delta.truncated)
+            .try_for_each(|table| self.shared.resolve(*table))
     }
 
     pub(super) fn commit_catalog(&mut self, change: &CatalogChange) -> Result<Commit> {

@@ -157,7 +157,9 @@ impl Committer {
                 reply.send(result);
             }
             Command::Flushed(flush, reply) => {
+                // The job has done most of it.
                 let result = self
+                    .shared
                     .resolve(flush.table)
                     .and_then(|()| self.guarded(|it| it.commit_flush(flush)));
                 reply.send(result);
@@ -165,12 +167,13 @@ impl Committer {
             Command::Bulk(bulk, reply) => {
                 let replaced = bulk.create.as_ref().and_then(|created| created.replaces);
                 let result = replaced
-                    .map_or(Ok(()), |old| self.resolve(old))
+                    .map_or(Ok(()), |old| self.shared.resolve(old))
                     .and_then(|()| self.guarded(|it| it.commit_bulk(*bulk)));
                 reply.send(result);
             }
             Command::Compacted(compaction, reply) => {
                 let result = self
+                    .shared
                     .resolve(compaction.table)
                     .and_then(|()| self.guarded(|it| it.commit_compaction(compaction)));
                 reply.send(result);
@@ -204,15 +207,6 @@ impl Committer {
             self.stop(error.to_string());
         }
         result
-    }
-
-    /// Ends the rows that lazy upserts of a table have replaced. Jobs have done most of it
-    /// before they come here.
-    pub(super) fn resolve(&self, table: TableId) -> Result<()> {
-        match self.shared.current().tables.get(&table) {
-            Some(state) => state.unresolved.resolve(&self.shared, table),
-            None => Ok(()),
-        }
     }
 
     fn check_running(&self) -> Result<()> {

@@ -237,6 +237,32 @@ fn a_table_can_be_made_and_filled_in_one_commit() {
 }
 
 #[test]
+fn many_lazy_upserts_are_resolved_by_several_threads() {
+    let vfs = MemoryVfs::new();
+    let store = open(&vfs, 1);
+    let t = create(&store, NewTable { lazy_upserts: true, ..pairs("t", true) });
+    let all = |value| (0..20_000).map(|k| (k, value)).collect::<Vec<(i64, &str)>>();
+    for half in all("old").chunks(10_000) {
+        put(&store, &t, half);
+        store.flush(None).unwrap();
+    }
+    let before = store.snapshot().unwrap();
+    put(&store, &t, &all("new"));
+    // A key that waits twice: its row has ended with the first.
+    delete(&store, &t, &[7]);
+    let between = store.snapshot().unwrap();
+    put(&store, &t, &[(7, "newer")]);
+    let values = |snapshot: &Snapshot| -> Vec<String> {
+        scan(snapshot, &t).into_iter().map(|(_, value)| value).collect()
+    };
+    let now = values(&store.snapshot().unwrap());
+    assert_eq!((now.len(), now.iter().filter(|v| *v == "new").count()), (20_000, 19_999));
+    assert_eq!(values(&before), vec!["old"; 20_000]);
+    assert_eq!(values(&between), vec!["new"; 19_999]);
+    assert_verified(&store);
+}
+
+#[test]
 fn a_table_can_take_the_place_of_another_with_its_rows() {
     let vfs = MemoryVfs::new();
     let store = open(&vfs, 1);
