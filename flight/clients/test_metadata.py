@@ -72,6 +72,24 @@ def test_10_keys(server, objects):
     assert "BIGINT" in types["type_name"].to_pylist()
 
 
+def test_12_a_connection_keeps_what_is_set(server):
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET durability = 'none'")
+        cursor.execute("PREPARE one AS SELECT 1 AS n")
+    with server.connect() as other, other.cursor() as cursor:
+        cursor.execute("SHOW durability")
+        assert cursor.fetchone()[1] == "default"
+    with server.connect() as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SET durability = 'none'")
+            cursor.execute("PREPARE one AS SELECT 1 AS n")
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW durability")
+            assert cursor.fetchone()[1] == "none"
+            cursor.execute("EXECUTE one")
+            assert cursor.fetchone() == (1,)
+
+
 def test_12_options_of_a_session(server):
     cookies = {"adbc.flight.sql.rpc.with_cookie_middleware": "true"}
     with server.connect(db_kwargs=cookies) as connection:

@@ -104,3 +104,74 @@ impl Stream for Guarded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, ListArray, StringArray};
+    use arrow::datatypes::Int32Type;
+    use arrow_flight::encode::FlightDataEncoderBuilder;
+    use futures::stream;
+
+    use super::*;
+
+    fn sample() -> RecordBatch {
+        let lists = (0..50).map(|i| (i % 3 > 0).then(|| (0..i % 5).map(Some).collect::<Vec<_>>()));
+        let texts = (0..50).map(|i| (i % 4 > 0).then(|| format!("text {i}")));
+        RecordBatch::try_from_iter::<_, &str>([
+            ("n", Arc::new(Int64Array::from_iter_values(0..50)) as ArrayRef),
+            ("t", Arc::new(texts.collect::<StringArray>())),
+            ("l", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists))),
+        ])
+        .unwrap()
+    }
+
+    async fn messages() -> Vec<FlightData> {
+        let rows = FlightDataEncoderBuilder::new().build(stream::iter([Ok(sample())]));
+        rows.try_collect().await.unwrap()
+    }
+
+    async fn rows_of(messages: Vec<FlightData>) -> Result<Vec<RecordBatch>, Status> {
+        match read(stream::iter(messages.into_iter().map(Ok))).await? {
+            Some(incoming) => incoming.rows.try_collect().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_are_rows_again() {
+        assert_eq!(rows_of(messages().await).await.unwrap(), [sample()]);
+        assert_eq!(rows_of(vec![FlightData::new()]).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn whatever_comes_is_rows_or_an_error() {
+        let messages = messages().await;
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random >> 16) as usize % below
+        };
+        let mut refused = 0;
+        for round in 0..4_000 {
+            let mut damaged = messages.clone();
+            let at = next(damaged.len());
+            let data = &mut damaged[at];
+            let part = if round % 4 > 0 { &mut data.data_header } else { &mut data.data_body };
+            let mut bytes = part.to_vec();
+            for _ in 0..=next(4) {
+                if !bytes.is_empty() {
+                    let byte = next(bytes.len());
+                    bytes[byte] = [0, 1, 0x7f, 0x80, 0xff, next(256) as u8][next(6)];
+                }
+            }
+            bytes.truncate(bytes.len() - next(4).min(bytes.len()) * usize::from(round % 16 == 0));
+            *part = bytes.into();
+            refused += usize::from(rows_of(damaged).await.is_err());
+        }
+        assert!(refused > 500, "{refused}");
+    }
+}

@@ -5,13 +5,14 @@
 //!      |
 //!   service     one method per call of Flight; what each command and action is for
 //!      |
-//!   sessions    whose request it is: settings, prepared statements, what runs
+//!   connection, sessions              whose request it is, and what is kept for whom
 //!      |
 //!   statements, ingest, metadata      the commands
 //!      |
 //!   incoming, tickets, shape, status  how it looks on the wire
 //! ```
 
+mod connection;
 mod incoming;
 mod ingest;
 mod metadata;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use sheafdb::Database;
 use tokio::net::TcpListener;
-use tonic::transport::server::TcpIncoming;
 
+use crate::connection;
 use crate::service::Service;
 use crate::sessions::Sessions;
 
@@ -23,13 +23,14 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Options {
     /// Where; port 0 is any that is free.
     pub address: SocketAddr,
-    /// Sessions, prepared statements and results that nobody asks for are freed after so
-    /// long.
+    /// Sessions by cookie and waiting rows that nobody asks for are freed after so long.
     pub idle: Duration,
     /// The largest message that is taken, in bytes.
     pub message_bytes: usize,
     /// Calls of one connection at a time.
     pub streams: u32,
+    /// Connections at a time; others wait.
+    pub connections: usize,
     /// Bytes of the headers of a call.
     pub header_bytes: u32,
 }
@@ -42,6 +43,7 @@ impl Options {
             idle: Duration::from_secs(3600),
             message_bytes: 64 << 20,
             streams: 256,
+            connections: 4096,
             header_bytes: 64 << 10,
         }
     }
@@ -95,6 +97,8 @@ impl Server {
             });
         };
         let housekeeping = tokio::spawn(expire(Arc::clone(&sessions)));
+        let incoming =
+            Box::pin(connection::accept(listener, Arc::clone(&sessions), options.connections));
         let flight = FlightServiceServer::new(Service::new(sessions))
             .max_decoding_message_size(options.message_bytes)
             .max_encoding_message_size(usize::MAX);
@@ -106,10 +110,7 @@ impl Server {
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(16 << 20)
             .add_service(flight)
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
-                shutdown,
-            )
+            .serve_with_incoming_shutdown(incoming, shutdown)
             .await;
         housekeeping.abort();
         Ok(served?)

@@ -18,8 +18,9 @@ use arrow_flight::{
 use futures::{Stream, StreamExt, stream};
 use prost::Message;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
+use crate::connection;
 use crate::incoming::{self, Incoming};
 use crate::metadata::{self, CATALOG};
 use crate::protocol::{
@@ -84,12 +85,15 @@ impl Service {
         }
     }
 
+    fn client(&self, headers: &MetadataMap, extensions: &Extensions) -> Result<Client, Status> {
+        self.sessions.client(headers, connection::of(extensions))
+    }
+
     async fn info(
         &self,
-        headers: &MetadataMap,
+        client: Client,
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
-        let client = self.sessions.client(headers)?;
         let announced = self.announce(&client, &descriptor).await?;
         // Without a location the client uses the connection that it has.
         let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(announced.ticket));
@@ -101,11 +105,10 @@ impl Service {
     /// The answer to a write.
     async fn put(
         &self,
-        headers: &MetadataMap,
+        client: Client,
         first: FlightData,
         rest: Streaming<FlightData>,
     ) -> Result<Vec<u8>, Status> {
-        let client = self.sessions.client(headers)?;
         let descriptor = first.flight_descriptor.clone();
         let descriptor =
             descriptor.ok_or_else(|| status::malformed("the first message has no command"))?;
@@ -177,12 +180,13 @@ impl Service {
             }
             GET_SESSION_OPTIONS => Ok(vec![options(client).encode_to_vec()]),
             CLOSE_SESSION => {
-                let status = match &client.id {
-                    Some(id) => {
-                        self.sessions.close(id);
-                        CloseStatus::Closed
-                    }
-                    None => CloseStatus::NotCloseable,
+                if let Some(id) = &client.id {
+                    self.sessions.close(id);
+                }
+                // Without a cookie the session ends with its connection.
+                let status = match client.has_cookie {
+                    true => CloseStatus::Closed,
+                    false => CloseStatus::Closing,
                 };
                 Ok(vec![CloseSessionResult { status: status as i32 }.encode_to_vec()])
             }
@@ -235,17 +239,17 @@ impl FlightService for Service {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let (headers, _, descriptor) = request.into_parts();
-        self.info(&headers, descriptor).await.map(Response::new)
+        let (headers, extensions, descriptor) = request.into_parts();
+        self.info(self.client(&headers, &extensions)?, descriptor).await.map(Response::new)
     }
 
     async fn poll_flight_info(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        let (headers, _, descriptor) = request.into_parts();
+        let (headers, extensions, descriptor) = request.into_parts();
         // Rows are made when they are fetched: there is nothing to wait for.
-        let info = self.info(&headers, descriptor).await?;
+        let info = self.info(self.client(&headers, &extensions)?, descriptor).await?;
         let poll = PollInfo::new().with_info(info).try_with_progress(1.0);
         poll.map(Response::new).map_err(status::internal)
     }
@@ -254,8 +258,8 @@ impl FlightService for Service {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let (headers, _, descriptor) = request.into_parts();
-        let client = self.sessions.client(&headers)?;
+        let (headers, extensions, descriptor) = request.into_parts();
+        let client = self.client(&headers, &extensions)?;
         let schema = match command_of(&descriptor)? {
             Command::CommandStatementQuery(command) => {
                 no_transaction(command.transaction_id.as_ref())?;
@@ -275,7 +279,7 @@ impl FlightService for Service {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
-        let client = self.sessions.client(request.metadata())?;
+        let client = self.client(request.metadata(), request.extensions())?;
         let messages = match command_in(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => {
                 statements::fetch(&self.sessions, &client, &ticket.statement_handle).await?
@@ -300,9 +304,10 @@ impl FlightService for Service {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        let (headers, _, mut messages) = request.into_parts();
+        let (headers, extensions, mut messages) = request.into_parts();
+        let client = self.client(&headers, &extensions)?;
         let result = match messages.message().await? {
-            Some(first) => self.put(&headers, first, messages).await?,
+            Some(first) => self.put(client, first, messages).await?,
             // Of a table without batches some clients send nothing at all, and wait to hear
             // how many rows that were.
             None => DoPutUpdateResult { record_count: 0 }.encode_to_vec(),
@@ -315,13 +320,14 @@ impl FlightService for Service {
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        let (headers, _, action) = request.into_parts();
-        // Only who sets options needs a session.
-        let (client, cookie) = match action.r#type.as_str() {
-            SET_SESSION_OPTIONS => self.sessions.client_with_session(&headers)?,
-            _ => (self.sessions.client(&headers)?, None),
-        };
+        let (headers, extensions, action) = request.into_parts();
+        let client = self.client(&headers, &extensions)?;
         let results = self.act(&client, &action).await?;
+        // Who sets options may want to find them again.
+        let cookie = match action.r#type.as_str() {
+            SET_SESSION_OPTIONS => self.sessions.offer(&client)?,
+            _ => None,
+        };
         let results = results.into_iter().map(|body| Ok(arrow_flight::Result::new(body)));
         let mut response: Response<Self::DoActionStream> =
             Response::new(Box::pin(stream::iter(results)));
@@ -436,9 +442,7 @@ async fn set_options(
     for (name, option) in request.session_options {
         match set_option(client, &name, option.value.as_ref()).await {
             Ok(()) => {
-                if let Some(kept) = &client.kept {
-                    kept.options.lock().insert(name, option);
-                }
+                client.kept.options.lock().insert(name, option);
             }
             Err(error) => {
                 errors.insert(name, OptionError { value: error as i32 });
@@ -495,8 +499,6 @@ fn options(client: &Client) -> GetSessionOptionsResult {
     let text = |value: &str| SessionOptionValue { value: Some(OptionValue::Text(value.into())) };
     let mut session_options: std::collections::HashMap<_, _> =
         [("catalog".to_owned(), text(CATALOG)), ("schema".to_owned(), text("public"))].into();
-    if let Some(kept) = &client.kept {
-        session_options.extend(kept.options.lock().clone());
-    }
+    session_options.extend(client.kept.options.lock().clone());
     GetSessionOptionsResult { session_options }
 }

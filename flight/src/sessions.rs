@@ -1,9 +1,9 @@
 //! Whose request it is, and what the server keeps for whom.
 //!
-//! A request without the cookie of a session gets an engine session of its own, with
-//! nothing to clean up; that is what probes and most clients do. A client that sets
-//! options gets a session, by cookie. Prepared statements and results that wait belong to
-//! the session in which they were made, and go with it, or when nobody asks for them.
+//! A client's state lives as long as its connection. One that sets options is offered a
+//! session by cookie, in which it finds them again over other connections. Prepared
+//! statements and results that wait belong to the connection or the session in which they
+//! were made, and go with it, or when nobody asks for them.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -17,6 +17,7 @@ use sheafdb::{Database, Session};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
+use crate::connection::Connection;
 use crate::protocol::SessionOptionValue;
 use crate::shape::Shape;
 use crate::statements::Prepared;
@@ -39,11 +40,17 @@ pub(crate) struct Sessions {
     streams: Mutex<HashMap<Handle, Vec<AbortHandle>>>,
 }
 
-/// A client's session.
+/// The state of a client.
 pub(crate) struct ClientSession {
-    pub(crate) session: Session,
+    session: Session,
     /// Options that were set.
     pub(crate) options: Mutex<HashMap<String, SessionOptionValue>>,
+}
+
+impl ClientSession {
+    pub(crate) fn new(database: &Database) -> Self {
+        Self { session: database.session(), options: Mutex::default() }
+    }
 }
 
 /// Rows of a statement with effects, to be fetched once.
@@ -57,19 +64,23 @@ pub(crate) struct WaitingRows {
 pub(crate) struct Client {
     /// Where statements run.
     pub(crate) session: Session,
-    /// The id of the session, for a client that has one.
+    /// The client's state.
+    pub(crate) kept: Arc<ClientSession>,
+    /// The id of its session or connection.
     pub(crate) id: Option<String>,
-    /// The client's session.
-    pub(crate) kept: Option<Arc<ClientSession>>,
+    /// Whether it has a session by cookie.
+    pub(crate) has_cookie: bool,
 }
 
 impl Client {
+    fn new(kept: Arc<ClientSession>, id: Option<String>, has_cookie: bool) -> Self {
+        Self { session: kept.session.clone(), kept, id, has_cookie }
+    }
+
     /// Whether the client asked for views of text and bytes.
     pub(crate) fn wants_views(&self) -> bool {
-        let options = self.kept.as_ref().map(|kept| kept.options.lock());
-        options.is_some_and(|options| {
-            options.get(crate::service::VIEWS).is_some_and(|value| value.is_true())
-        })
+        let options = self.kept.options.lock();
+        options.get(crate::service::VIEWS).is_some_and(SessionOptionValue::is_true)
     }
 }
 
@@ -90,32 +101,36 @@ impl Sessions {
     }
 
     /// Who sent a request.
-    pub(crate) fn client(&self, headers: &MetadataMap) -> Result<Client, Status> {
-        let Some(id) = cookie(headers) else {
-            return Ok(Client { session: self.database.session(), id: None, kept: None });
-        };
-        let kept = self.clients.get(&id).ok_or_else(|| {
-            Status::unauthenticated("[08003] the session has ended: connect again")
-        })?;
-        Ok(Client { session: kept.session.clone(), id: Some(id), kept: Some(kept) })
-    }
-
-    /// The same, in a session that is made if there is none. Also gives the header by which
-    /// the client learns of a new one.
-    pub(crate) fn client_with_session(
+    pub(crate) fn client(
         &self,
         headers: &MetadataMap,
-    ) -> Result<(Client, Option<String>), Status> {
-        let client = self.client(headers)?;
-        if client.kept.is_some() {
-            return Ok((client, None));
+        connection: Option<&Arc<Connection>>,
+    ) -> Result<Client, Status> {
+        match (cookie(headers), connection) {
+            (Some(id), _) => {
+                let kept = self.clients.get(&id).ok_or_else(|| {
+                    Status::unauthenticated("[08003] the session has ended: connect again")
+                })?;
+                Ok(Client::new(kept, Some(id), true))
+            }
+            (None, Some(connection)) => {
+                Ok(Client::new(Arc::clone(&connection.session), Some(connection.id.clone()), false))
+            }
+            (None, None) => {
+                Ok(Client::new(Arc::new(ClientSession::new(&self.database)), None, false))
+            }
         }
-        let id: String =
-            Handle::random()?.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let kept = ClientSession { session: client.session.clone(), options: Mutex::default() };
-        let kept = self.clients.put(id.clone(), None, kept)?;
-        let header = format!("{COOKIE}={id}");
-        Ok((Client { session: client.session, id: Some(id), kept: Some(kept) }, Some(header)))
+    }
+
+    /// Offers a client without a cookie a session with the state that it has; gives the header
+    /// by which it learns of it.
+    pub(crate) fn offer(&self, client: &Client) -> Result<Option<String>, Status> {
+        if client.has_cookie {
+            return Ok(None);
+        }
+        let id = Handle::random()?.text();
+        self.clients.share(id.clone(), None, Arc::clone(&client.kept))?;
+        Ok(Some(format!("{COOKIE}={id}")))
     }
 
     /// Ends a session and frees what belongs to it.
@@ -125,12 +140,12 @@ impl Sessions {
         self.results.remove_of(id);
     }
 
-    /// Frees what nobody has asked for in a while.
+    /// Frees sessions and waiting rows that nobody has asked for in a while. Prepared
+    /// statements go with their session or connection.
     pub(crate) fn expire(&self) {
         for id in self.clients.idle_since(self.idle) {
             self.close(&id);
         }
-        self.prepared.expire(self.idle);
         self.results.expire(self.idle);
     }
 
@@ -216,16 +231,20 @@ impl<K, T> Default for Kept<K, T> {
 
 impl<K: Hash + Eq + Clone, T> Kept<K, T> {
     /// Keeps something for the session `owner`, or for whoever knows its name.
-    pub(crate) fn put(&self, name: K, owner: Option<String>, value: T) -> Result<Arc<T>, Status> {
-        let value = Arc::new(value);
+    pub(crate) fn put(&self, name: K, owner: Option<String>, value: T) -> Result<(), Status> {
+        self.share(name, owner, Arc::new(value))
+    }
+
+    /// The same with something that others have too.
+    fn share(&self, name: K, owner: Option<String>, value: Arc<T>) -> Result<(), Status> {
         let mut all = self.0.lock();
         if all.len() >= KEPT_MAX {
             return Err(Status::resource_exhausted(
                 "[54000] too many sessions, prepared statements or results are open",
             ));
         }
-        all.insert(name, Entry { owner, used: Instant::now(), value: Arc::clone(&value) });
-        Ok(value)
+        all.insert(name, Entry { owner, used: Instant::now(), value });
+        Ok(())
     }
 
     pub(crate) fn get(&self, name: &K) -> Option<Arc<T>> {
@@ -269,11 +288,12 @@ mod tests {
     #[test]
     fn what_belongs_to_a_session_goes_with_it() {
         let sessions = Sessions::new(Database::in_memory().unwrap(), Duration::from_secs(60));
-        let (client, header) = sessions.client_with_session(&MetadataMap::new()).unwrap();
+        let client = sessions.client(&MetadataMap::new(), None).unwrap();
         let mut headers = MetadataMap::new();
-        headers.append("cookie", header.unwrap().parse().unwrap());
-        assert_eq!(sessions.client(&headers).unwrap().id, client.id);
-        assert!(sessions.client_with_session(&headers).unwrap().1.is_none());
+        let cookie = sessions.offer(&client).unwrap().unwrap();
+        headers.append("cookie", cookie.parse().unwrap());
+        let client = sessions.client(&headers, None).unwrap();
+        assert_eq!(sessions.offer(&client).unwrap(), None);
         let shape = Shape::new(&arrow::datatypes::Schema::empty(), false);
         let rows = || WaitingRows { shape: shape.clone(), rows: Mutex::new(None) };
         let (theirs, others) = (Handle::random().unwrap(), Handle::random().unwrap());
@@ -282,6 +302,6 @@ mod tests {
         sessions.close(&client.id.unwrap());
         assert!(sessions.results.get(&theirs).is_none());
         assert!(sessions.results.get(&others).is_some());
-        assert!(sessions.client(&headers).is_err());
+        assert!(sessions.client(&headers, None).is_err());
     }
 }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow_flight::sql::{ActionCreatePreparedStatementResult, ProstMessageExt};
-use arrow_flight::sql::{CommandPreparedStatementQuery, TicketStatementQuery};
+use arrow_flight::sql::{
+    ActionCreatePreparedStatementResult, CommandPreparedStatementQuery, ProstMessageExt,
+    TicketStatementQuery,
+};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use prost::Message;
-use sheafdb::{Description, Output, Session};
+use sheafdb::{Description, Output, ScalarValue, Session};
 use tonic::Status;
 
 use crate::sessions::{Client, Sessions, WaitingRows};
@@ -22,8 +24,11 @@ use crate::shape::{Messages, Shape, encoded};
 use crate::status;
 use crate::tickets::{Handle, StatementTicket};
 
+/// Rows of parameters that a statement may be bound to; updates take more, as they come.
+const BOUND_MAX: usize = 100_000;
+
 /// The values of a statement's parameters: one or more rows of them.
-type Bound = Vec<Vec<sheafdb::ScalarValue>>;
+type Bound = Vec<Vec<ScalarValue>>;
 
 /// A prepared statement of a client.
 pub(crate) struct Prepared {
@@ -110,7 +115,6 @@ pub(crate) async fn prepare(
     let description = prepared.describe().await.map_err(status::of_error)?;
     let views = client.wants_views();
     let dataset_schema = match &description.columns {
-        // What changes rows is an update for those who ask for its columns.
         Some(_) => encoded(shape_of(&description, views).schema())?,
         None => Bytes::new(),
     };
@@ -229,7 +233,7 @@ impl Prepared {
         Ok(changed)
     }
 
-    async fn run(&self, row: Vec<sheafdb::ScalarValue>) -> Result<i64, Status> {
+    async fn run(&self, row: Vec<ScalarValue>) -> Result<i64, Status> {
         changed_rows(self.prepared.run(row).await.map_err(status::of_error)?).await
     }
 
@@ -294,7 +298,7 @@ fn rows_of(output: Output) -> impl Stream<Item = Result<RecordBatch, Status>> + 
     stream::iter(stream).flatten().map_err(status::of_error)
 }
 
-/// How many rows a statement changed: -1 when that is nothing to count.
+/// How many rows a statement changed; those that it returns are taken for it.
 async fn changed_rows(output: Output) -> Result<i64, Status> {
     match output {
         Output::Done { tag, .. } => Ok(tag.rows.map_or(0, |rows| rows as i64)),
@@ -316,6 +320,12 @@ async fn values(
     let (mut types, mut bound) = (Vec::new(), Vec::new());
     while let Some(batch) = rows.next().await {
         let batch = batch?;
+        if bound.len() + batch.num_rows() > BOUND_MAX {
+            return Err(Status::resource_exhausted(format!(
+                "[54000] a query takes {BOUND_MAX} rows of parameters at most: ingest them into a \
+                 table, and join it"
+            )));
+        }
         for row in 0..batch.num_rows() {
             bound.push(values_of(&batch, row)?);
         }
@@ -324,11 +334,11 @@ async fn values(
     Ok((types, bound))
 }
 
-fn values_of(batch: &RecordBatch, row: usize) -> Result<Vec<sheafdb::ScalarValue>, Status> {
+fn values_of(batch: &RecordBatch, row: usize) -> Result<Vec<ScalarValue>, Status> {
     let value = |column: &Arc<dyn Array>| {
-        let value = sheafdb::ScalarValue::try_from_array(column, row).map_err(status::internal)?;
+        let value = ScalarValue::try_from_array(column, row).map_err(status::internal)?;
         Ok(match value {
-            sheafdb::ScalarValue::Dictionary(_, value) => *value,
+            ScalarValue::Dictionary(_, value) => *value,
             value => value,
         })
     };

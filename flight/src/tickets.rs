@@ -32,6 +32,11 @@ impl Handle {
         Some(Self(bytes.try_into().ok()?))
     }
 
+    /// In letters and digits.
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     pub(crate) fn bytes(&self) -> Bytes {
         Bytes::copy_from_slice(&self.0)
     }
