@@ -2,12 +2,17 @@
 
 import datetime
 import decimal
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import adbc_driver_flightsql.dbapi as flight_sql
 import adbc_driver_manager
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+
+from conftest import Server
 
 
 def rows(cursor, sql, parameters=None):
@@ -159,3 +164,36 @@ def test_11_transactions_are_refused_and_not_faked(server):
     with server.connect() as connection:
         with pytest.raises(adbc_driver_manager.Error):
             connection.adbc_connection.set_autocommit(False)
+
+
+# A cursor cannot tell a server that is gone that it is closed.
+gone = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@gone
+def test_13_a_server_that_is_told_to_end_lets_statements_end(tmp_path):
+    server = Server(tmp_path / "db")
+    cursor = server.connect().cursor()
+    cursor.execute("SELECT count(*) AS n FROM generate_series(1, 3000000)")
+    server.process.send_signal(signal.SIGTERM)
+    assert cursor.fetchone() == (3_000_000,)
+    assert server.process.wait(timeout=20) == 0
+
+
+@gone
+def test_13_statements_that_do_not_end_are_cancelled(tmp_path):
+    server = Server(tmp_path / "db")
+    endless = "SELECT count(*) FROM generate_series(1, 1000000) a CROSS JOIN generate_series(1, 1000000) b"
+    connection = server.connect()
+    cursor = connection.cursor()
+    with ThreadPoolExecutor() as pool:
+        def ask():
+            cursor.execute(endless)
+            cursor.fetchall()
+
+        asking = pool.submit(ask)
+        time.sleep(1)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=30) == 0
+        with pytest.raises(adbc_driver_manager.Error, match="57014"):
+            asking.result()

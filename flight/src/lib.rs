@@ -7,7 +7,7 @@
 //!      |
 //!   connection, sessions              whose request it is, and what is kept for whom
 //!      |
-//!   statements, ingest, metadata      the commands
+//!   statements, ingest, metadata, options   the commands
 //!      |
 //!   incoming, tickets, shape, status  how it looks on the wire
 //! ```
@@ -16,6 +16,7 @@ mod connection;
 mod incoming;
 mod ingest;
 mod metadata;
+mod options;
 mod protocol;
 mod server;
 mod service;

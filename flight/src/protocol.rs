@@ -14,12 +14,6 @@ pub(crate) struct SessionOptionValue {
     pub value: Option<OptionValue>,
 }
 
-impl SessionOptionValue {
-    pub(crate) fn is_true(&self) -> bool {
-        self.value == Some(OptionValue::Bool(true))
-    }
-}
-
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(crate) enum OptionValue {
     #[prost(string, tag = "1")]

@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use sheafdb::Database;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::connection;
 use crate::service::Service;
@@ -87,14 +89,17 @@ impl Server {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), Box<dyn Error>> {
         let Self { listener, address: _, sessions, options } = self;
         let database = sessions.database().clone();
+        let (ends, is_ending) = oneshot::channel();
         let shutdown = async {
             shutdown.await;
-            tokio::spawn(async move {
-                tokio::time::sleep(GRACE).await;
-                for statement in database.statements() {
-                    database.cancel(statement.id);
-                }
-            });
+            // Nobody listens any more when all calls have ended.
+            let _ = ends.send(());
+        };
+        let grace = async {
+            match is_ending.await {
+                Ok(()) => tokio::time::sleep(GRACE).await,
+                Err(_) => std::future::pending().await,
+            }
         };
         let housekeeping = tokio::spawn(expire(Arc::clone(&sessions)));
         let incoming =
@@ -102,16 +107,26 @@ impl Server {
         let flight = FlightServiceServer::new(Service::new(sessions))
             .max_decoding_message_size(options.message_bytes)
             .max_encoding_message_size(usize::MAX);
-        let served = tonic::transport::Server::builder()
-            .max_concurrent_streams(options.streams)
-            .http2_max_header_list_size(options.header_bytes)
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-            .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(16 << 20)
-            .add_service(flight)
-            .serve_with_incoming_shutdown(incoming, shutdown)
-            .await;
+        let mut served = pin!(
+            tonic::transport::Server::builder()
+                .max_concurrent_streams(options.streams)
+                .http2_max_header_list_size(options.header_bytes)
+                .http2_keepalive_interval(Some(Duration::from_secs(30)))
+                .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+                .initial_stream_window_size(4 << 20)
+                .initial_connection_window_size(16 << 20)
+                .add_service(flight)
+                .serve_with_incoming_shutdown(incoming, shutdown)
+        );
+        let served = tokio::select! {
+            served = &mut served => served,
+            () = grace => {
+                for statement in database.statements() {
+                    database.cancel(statement.id);
+                }
+                served.await
+            }
+        };
         housekeeping.abort();
         Ok(served?)
     }

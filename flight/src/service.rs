@@ -22,20 +22,15 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use crate::connection;
 use crate::incoming::{self, Incoming};
-use crate::metadata::{self, CATALOG};
 use crate::protocol::{
-    CLOSE_SESSION, CloseSessionResult, CloseStatus, GET_SESSION_OPTIONS, GetSessionOptionsResult,
-    OptionError, OptionErrorValue, OptionValue, SET_SESSION_OPTIONS, SessionOptionValue,
-    SetSessionOptionsRequest, SetSessionOptionsResult,
+    CLOSE_SESSION, CloseSessionResult, CloseStatus, GET_SESSION_OPTIONS, SET_SESSION_OPTIONS,
 };
 use crate::sessions::{Client, Sessions};
 use crate::shape::{Messages, Shape, encoded};
 use crate::statements::{self, Announced};
 use crate::status;
 use crate::tickets::{Handle, StatementTicket};
-
-/// The option by which a session asks for views of text and bytes.
-pub(crate) const VIEWS: &str = "views";
+use crate::{metadata, options};
 
 /// Actions, and what they are for.
 const ACTIONS: [(&str, &str); 8] = [
@@ -175,10 +170,10 @@ impl Service {
                 Ok(vec![endpoint.encode_to_vec()])
             }
             SET_SESSION_OPTIONS => {
-                let result = set_options(client, decoded(action)?).await;
+                let result = options::set(client, decoded(action)?).await;
                 Ok(vec![result.encode_to_vec()])
             }
-            GET_SESSION_OPTIONS => Ok(vec![options(client).encode_to_vec()]),
+            GET_SESSION_OPTIONS => Ok(vec![options::list(client).await?.encode_to_vec()]),
             CLOSE_SESSION => {
                 if let Some(id) = &client.id {
                     self.sessions.close(id);
@@ -431,74 +426,4 @@ async fn ingest(
     let Incoming { schema, rows } =
         rows.ok_or_else(|| status::malformed("an ingest has a schema"))?;
     crate::ingest::run(client, command, schema, rows).await
-}
-
-/// Sets what can be set, and says why the rest was not.
-async fn set_options(
-    client: &Client,
-    request: SetSessionOptionsRequest,
-) -> SetSessionOptionsResult {
-    let mut errors = std::collections::HashMap::new();
-    for (name, option) in request.session_options {
-        match set_option(client, &name, option.value.as_ref()).await {
-            Ok(()) => {
-                client.kept.options.lock().insert(name, option);
-            }
-            Err(error) => {
-                errors.insert(name, OptionError { value: error as i32 });
-            }
-        }
-    }
-    SetSessionOptionsResult { errors }
-}
-
-async fn set_option(
-    client: &Client,
-    name: &str,
-    value: Option<&OptionValue>,
-) -> Result<(), OptionErrorValue> {
-    let text = match value {
-        None => None,
-        Some(OptionValue::Text(text)) => Some(text.clone()),
-        Some(OptionValue::Bool(value)) => Some(value.to_string()),
-        Some(OptionValue::Integer(value)) => Some(value.to_string()),
-        Some(OptionValue::Double(value)) => Some(value.to_string()),
-        Some(OptionValue::Texts(_)) => return Err(OptionErrorValue::InvalidValue),
-    };
-    match name {
-        "catalog" => match text.as_deref() {
-            None | Some("" | CATALOG) => Ok(()),
-            Some(_) => Err(OptionErrorValue::InvalidValue),
-        },
-        VIEWS => match value {
-            None | Some(OptionValue::Bool(_)) => Ok(()),
-            Some(_) => Err(OptionErrorValue::InvalidValue),
-        },
-        _ if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') => {
-            Err(OptionErrorValue::InvalidName)
-        }
-        _ => {
-            let name = if name == "schema" { "search_path" } else { name };
-            if client.session.query(&format!("SHOW {name}")).await.is_err() {
-                return Err(OptionErrorValue::InvalidName);
-            }
-            let set = match text {
-                Some(text) => format!("SET {name} = '{}'", text.replace('\'', "''")),
-                None => format!("RESET {name}"),
-            };
-            match client.session.query(&set).await {
-                Ok(_) => Ok(()),
-                Err(_) => Err(OptionErrorValue::InvalidValue),
-            }
-        }
-    }
-}
-
-/// The options of a session: those that were set, catalog and schema.
-fn options(client: &Client) -> GetSessionOptionsResult {
-    let text = |value: &str| SessionOptionValue { value: Some(OptionValue::Text(value.into())) };
-    let mut session_options: std::collections::HashMap<_, _> =
-        [("catalog".to_owned(), text(CATALOG)), ("schema".to_owned(), text("public"))].into();
-    session_options.extend(client.kept.options.lock().clone());
-    GetSessionOptionsResult { session_options }
 }

@@ -8,17 +8,17 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, AbortHandle, Abortable};
 use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
-use sheafdb::{Database, Session};
+use sheafdb::{Database, Output, Session};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use crate::connection::Connection;
-use crate::protocol::SessionOptionValue;
 use crate::shape::Shape;
 use crate::statements::Prepared;
 use crate::tickets::Handle;
@@ -43,20 +43,21 @@ pub(crate) struct Sessions {
 /// The state of a client.
 pub(crate) struct ClientSession {
     session: Session,
-    /// Options that were set.
-    pub(crate) options: Mutex<HashMap<String, SessionOptionValue>>,
+    /// Whether the client asked for views of text and bytes.
+    pub(crate) views: AtomicBool,
 }
 
 impl ClientSession {
     pub(crate) fn new(database: &Database) -> Self {
-        Self { session: database.session(), options: Mutex::default() }
+        Self { session: database.session(), views: AtomicBool::new(false) }
     }
 }
 
 /// Rows of a statement with effects, to be fetched once.
 pub(crate) struct WaitingRows {
     pub(crate) shape: Shape,
-    pub(crate) rows: Mutex<Option<sheafdb::RowStream>>,
+    /// Of each run, one after the other.
+    pub(crate) outputs: Mutex<Vec<Output>>,
 }
 
 /// Who asks.
@@ -77,10 +78,8 @@ impl Client {
         Self { session: kept.session.clone(), kept, id, has_cookie }
     }
 
-    /// Whether the client asked for views of text and bytes.
     pub(crate) fn wants_views(&self) -> bool {
-        let options = self.kept.options.lock();
-        options.get(crate::service::VIEWS).is_some_and(SessionOptionValue::is_true)
+        self.kept.views.load(Ordering::Relaxed)
     }
 }
 
@@ -295,7 +294,7 @@ mod tests {
         let client = sessions.client(&headers, None).unwrap();
         assert_eq!(sessions.offer(&client).unwrap(), None);
         let shape = Shape::new(&arrow::datatypes::Schema::empty(), false);
-        let rows = || WaitingRows { shape: shape.clone(), rows: Mutex::new(None) };
+        let rows = || WaitingRows { shape: shape.clone(), outputs: Mutex::default() };
         let (theirs, others) = (Handle::random().unwrap(), Handle::random().unwrap());
         sessions.results.put(theirs, client.id.clone(), rows()).unwrap();
         sessions.results.put(others, None, rows()).unwrap();

@@ -39,6 +39,8 @@ pub(crate) struct Prepared {
 
 struct State {
     description: Description,
+    /// The types of parameters that it was last described with.
+    types: Vec<DataType>,
     /// Bound parameters; no rows when nothing was bound.
     bound: Bound,
 }
@@ -59,7 +61,7 @@ pub(crate) async fn announce(
     let described = prepared.describe().await.map_err(status::of_error)?;
     if described.has_effects {
         let output = prepared.run(Vec::new()).await.map_err(status::of_error)?;
-        return keep(sessions, client, output);
+        return keep(sessions, client, vec![output]);
     }
     let shape = shape_of(&described, client.wants_views());
     let ticket = StatementTicket::Query { handle: Handle::random()?, sql };
@@ -85,13 +87,12 @@ pub(crate) async fn fetch(
             Ok(messages(sessions, handle, client.wants_views(), output))
         }
         StatementTicket::Result(handle) => {
-            let waiting = sessions.results.remove(&handle);
-            let waiting = waiting.and_then(|it| Some((it.shape.clone(), it.rows.lock().take()?)));
-            let (shape, rows) = waiting.ok_or_else(|| {
+            let waiting = sessions.results.remove(&handle).ok_or_else(|| {
                 Status::not_found("[02000] the rows were fetched already, or waited too long")
             })?;
-            let rows = sessions.stoppable(handle, rows.map_err(status::of_error));
-            Ok(shape.messages(rows))
+            let outputs = std::mem::take(&mut *waiting.outputs.lock());
+            let rows = stream::iter(outputs).map(rows_of).flatten();
+            Ok(waiting.shape.clone().messages(sessions.stoppable(handle, rows)))
         }
         StatementTicket::Nothing => {
             Ok(Shape::new(&Schema::empty(), false).messages(stream::empty()))
@@ -120,7 +121,8 @@ pub(crate) async fn prepare(
     };
     let parameter_schema = encoded(&parameters(&description))?;
     let handle = Handle::random()?;
-    let state = Mutex::new(State { description, bound: Vec::new() });
+    let types = description.parameters.iter().flatten().cloned().collect();
+    let state = Mutex::new(State { description, types, bound: Vec::new() });
     sessions.prepared.put(handle, client.id.clone(), Prepared { prepared, views, state })?;
     Ok(ActionCreatePreparedStatementResult {
         prepared_statement_handle: handle.bytes(),
@@ -150,9 +152,13 @@ impl Prepared {
         rows: impl Stream<Item = Result<RecordBatch, Status>>,
     ) -> Result<(), Status> {
         let (types, bound) = values(rows).await?;
-        if !bound.is_empty() {
-            let description = self.prepared.describe_with(types).await.map_err(status::of_error)?;
-            self.state.lock().description = description;
+        // A plan is made for other types only, not for each run.
+        let is_known = bound.is_empty() || self.state.lock().types == types;
+        if !is_known {
+            let described = self.prepared.describe_with(types.clone()).await;
+            let description = described.map_err(status::of_error)?;
+            let mut state = self.state.lock();
+            (state.description, state.types) = (description, types);
         }
         self.state.lock().bound = bound;
         Ok(())
@@ -172,15 +178,11 @@ impl Prepared {
     ) -> Result<Announced, Status> {
         let effects = self.state.lock().description.has_effects;
         if effects {
-            let rows = self.take_bound();
-            let mut last = None;
-            for row in rows {
-                last = Some(self.prepared.run(row).await.map_err(status::of_error)?);
+            let mut outputs = Vec::new();
+            for row in self.take_bound() {
+                outputs.push(self.prepared.run(row).await.map_err(status::of_error)?);
             }
-            return match last {
-                Some(output) => keep(sessions, client, output),
-                None => Ok(nothing()),
-            };
+            return keep(sessions, client, outputs);
         }
         let command = CommandPreparedStatementQuery { prepared_statement_handle: handle.bytes() };
         let ticket = command.as_any().encode_to_vec().into();
@@ -264,19 +266,18 @@ fn parameters(description: &Description) -> Schema {
     Schema::clone(Shape::new(&open, false).schema())
 }
 
-fn nothing() -> Announced {
-    Announced { schema: Arc::new(Schema::empty()), ticket: packed(&StatementTicket::Nothing) }
-}
-
-/// Keeps the rows of a statement that ran, until they are fetched.
-fn keep(sessions: &Sessions, client: &Client, output: Output) -> Result<Announced, Status> {
-    let Output::Rows { schema, stream } = output else { return Ok(nothing()) };
-    let shape = Shape::new(&schema, client.wants_views());
-    let announced = Arc::clone(shape.schema());
+/// Keeps the rows of a statement that ran, once or more, until they are fetched.
+fn keep(sessions: &Sessions, client: &Client, outputs: Vec<Output>) -> Result<Announced, Status> {
+    let Some(columns) = outputs.iter().find_map(Output::schema) else {
+        let ticket = packed(&StatementTicket::Nothing);
+        return Ok(Announced { schema: Arc::new(Schema::empty()), ticket });
+    };
+    let shape = Shape::new(columns, client.wants_views());
+    let schema = Arc::clone(shape.schema());
     let handle = Handle::random()?;
-    let waiting = WaitingRows { shape, rows: Mutex::new(Some(stream)) };
+    let waiting = WaitingRows { shape, outputs: Mutex::new(outputs) };
     sessions.results.put(handle, client.id.clone(), waiting)?;
-    Ok(Announced { schema: announced, ticket: packed(&StatementTicket::Result(handle)) })
+    Ok(Announced { schema, ticket: packed(&StatementTicket::Result(handle)) })
 }
 
 fn packed(ticket: &StatementTicket) -> Bytes {

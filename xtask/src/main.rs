@@ -1,17 +1,15 @@
 //! The developer's loop: `cargo xtask test | lint | tidy | bench`.
 
 mod bench;
-mod clients;
 mod deny;
-mod environment;
 mod lint;
+mod pytest;
 mod python;
 mod readme;
 mod steps;
 mod test;
 mod tidy;
 mod workspace;
-mod zoo;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::steps::Steps;
 use crate::workspace::{cargo, works};
-use crate::{clients, lint, python, readme, zoo};
+use crate::{lint, pytest, python, readme};
 
 /// Runs the lints, then the tests; `quick` leaves out what is slow to build or run.
 pub fn run(quick: bool) -> ExitCode {
@@ -25,9 +25,9 @@ pub fn run(quick: bool) -> ExitCode {
         steps.command("doc tests", &mut cargo(&["test", "--workspace", "--doc"]));
         steps.command("build", &mut cargo(&["build", "--workspace"]));
         readme::add(&mut steps);
-        clients::add(&mut steps);
+        pytest::add(&mut steps, "clients", "flight/clients");
         python::add(&mut steps);
-        zoo::add(&mut steps);
+        pytest::add(&mut steps, "zoo", "engine/tests/zoo");
     }
     steps.finish()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::sql::sqlparser::ast::CreateTable;
-use futures::StreamExt;
+use futures::TryStreamExt;
 use sheaf_core::catalog::NewColumn;
 
 use super::create_table;
@@ -25,20 +25,11 @@ pub(super) async fn run(context: &Context, mut table: CreateTable) -> Result<Out
         return Err(Error::new(ErrorKind::Internal, "CREATE TABLE AS has no query"));
     };
     let plan = context.plan_query(*query).await?;
-    let mut rows = context.stream(&plan).await?;
+    let rows = context.stream(&plan).await?;
     let new = create_table::new_table(context, &table, columns(&rows.schema())?, Vec::new())?;
-    let mut load = blocking(|| context.store.bulk_create(new))
+    let load = blocking(|| context.store.bulk_create(new))
         .map_err(|error| create_table::already_exists(error.into(), &table.name))?;
-    let def = Arc::clone(load.def());
-    let mut count = 0;
-    while let Some(batch) = rows.next().await {
-        let batch = batch?;
-        count += batch.num_rows() as u64;
-        let all: Vec<Option<usize>> = (0..batch.num_columns()).map(Some).collect();
-        let batch = dml::shape(context, &def, &batch, &all)?;
-        blocking(|| load.push(batch))?;
-    }
-    blocking(|| load.finish())?;
+    let count = dml::fill(context, load, rows.map_err(Error::from)).await?;
     Ok(Output::counted("SELECT", count))
 }
 

@@ -97,11 +97,12 @@ pub(crate) async fn run(
     fill(context, load, rows).await
 }
 
-/// Puts rows, whose columns are those of the table, into a table that they make.
-async fn fill(
+/// Puts rows, whose columns are those of the table in their order, into a table that they
+/// make; returns how many there were.
+pub(crate) async fn fill(
     context: &Context,
     mut load: BulkLoad,
-    mut rows: std::pin::Pin<&mut (impl Stream<Item = Result<RecordBatch>> + Send)>,
+    mut rows: impl Stream<Item = Result<RecordBatch>> + Unpin,
 ) -> Result<u64> {
     let def = Arc::clone(load.def());
     let places: Vec<Option<usize>> = (0..def.live_columns().count()).map(Some).collect();

@@ -9,6 +9,7 @@
 //!   compact_texts    fewer buffers of text in what joins are built from
 //!   keep_order       rows of files in the order of the files
 //!   unique_names     names of columns that filters can be pushed down by
+//!   yielding_joins   joins that let their statement be ended
 //! ```
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use keep_order::KeepOrder;
 use orient_joins::{OrientJoins, SheafJoinSelection};
 use reorder_joins::ReorderJoins;
 use unique_names::{SheafFilterPushdown, UniqueNames};
+use yielding_joins::YieldingJoins;
 
 mod compact_texts;
 mod estimate;
@@ -31,6 +33,7 @@ mod keep_order;
 mod orient_joins;
 mod reorder_joins;
 mod unique_names;
+mod yielding_joins;
 
 /// DataFusion's rules for logical plans, and ours: joins are ordered when filters are
 /// where they belong, and before columns that nobody wants are dropped.
@@ -53,5 +56,6 @@ pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
     };
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(ours).collect();
     rules.extend([Arc::new(CompactTexts) as _, Arc::new(KeepOrder) as _]);
+    rules.push(Arc::new(YieldingJoins));
     rules
 }

@@ -1,5 +1,7 @@
 //! Numbers of bytes as people write them: `512MB`, `1.5 GiB`.
 
+use super::units;
+
 /// Units by their names in lower case; as in DuckDB, only those with an `i` are binary.
 const UNITS: [(&str, u64); 9] = [
     ("b", 1),
@@ -15,12 +17,8 @@ const UNITS: [(&str, u64); 9] = [
 
 /// The bytes that a text says; a number alone is of bytes.
 pub(super) fn parse(text: &str) -> Option<usize> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let unit = text[digits.len()..].trim().to_ascii_lowercase();
-    let unit = if unit.is_empty() { "b" } else { &unit };
-    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    let bytes = digits.parse::<f64>().ok()? * *factor as f64;
+    let (digits, factor) = units::split(text, &UNITS, "b")?;
+    let bytes = digits.parse::<f64>().ok()? * factor as f64;
     (bytes >= 0.0 && bytes <= usize::MAX as f64).then_some(bytes as usize)
 }
 

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
+use super::units;
+
 /// Units by their names, and their milliseconds.
 const UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// The duration that a text says; as in PostgreSQL a number alone is of milliseconds.
 pub(super) fn parse(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let unit = text[digits.len()..].trim().to_ascii_lowercase();
-    let unit = if unit.is_empty() { "ms" } else { &unit };
-    let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    digits.parse::<u64>().ok()?.checked_mul(*millis).map(Duration::from_millis)
+    let (digits, millis) = units::split(text, &UNITS, "ms")?;
+    digits.parse::<u64>().ok()?.checked_mul(millis).map(Duration::from_millis)
 }
 
 /// A duration in the largest unit of which it is a whole number.

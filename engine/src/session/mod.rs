@@ -12,6 +12,7 @@ mod run;
 mod running;
 mod settings;
 mod state;
+mod units;
 
 use std::collections::HashMap;
 use std::sync::Arc;

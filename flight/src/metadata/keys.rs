@@ -13,7 +13,6 @@ use crate::status;
 
 /// The schema of GetPrimaryKeys.
 pub(super) fn primary_schema() -> SchemaRef {
-    let text = |name, nullable| Field::new(name, DataType::Utf8, nullable);
     Arc::new(Schema::new(vec![
         text("catalog_name", true),
         text("db_schema_name", true),
@@ -26,7 +25,6 @@ pub(super) fn primary_schema() -> SchemaRef {
 
 /// The schema of GetImportedKeys, GetExportedKeys and GetCrossReference.
 pub(super) fn reference_schema() -> SchemaRef {
-    let text = |name, nullable| Field::new(name, DataType::Utf8, nullable);
     Arc::new(Schema::new(vec![
         text("pk_catalog_name", true),
         text("pk_db_schema_name", true),
@@ -42,6 +40,10 @@ pub(super) fn reference_schema() -> SchemaRef {
         Field::new("update_rule", DataType::UInt8, false),
         Field::new("delete_rule", DataType::UInt8, false),
     ]))
+}
+
+fn text(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Utf8, nullable)
 }
 
 /// The columns of a table's primary key, in key order.
@@ -63,11 +65,11 @@ pub(super) fn primary(
         rows.extend(columns.zip(1..).map(|(column, at)| (&*schema.name, &*column.name, at)));
     }
     let count = rows.len();
-    let text = |value: &str| Arc::new(StringArray::from_iter_values(vec![value; count]));
+    let same = |value: &str| Arc::new(StringArray::from_iter_values(vec![value; count]));
     let columns: Vec<ArrayRef> = vec![
-        text(CATALOG),
+        same(CATALOG),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0))),
-        text(&command.table),
+        same(&command.table),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.1))),
         Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.2))),
         new_null_array(&DataType::Utf8, count),

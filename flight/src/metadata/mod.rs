@@ -16,6 +16,8 @@ use tonic::Status;
 use crate::sessions::Client;
 use crate::status;
 
+pub(crate) use tables::texts;
+
 /// The only catalog.
 pub(crate) const CATALOG: &str = "sheaf";
 

@@ -109,8 +109,11 @@ fn described_field(relation: &Relation, sent: &Field, stored: &Field) -> Field {
     sent.clone().with_metadata(metadata)
 }
 
-/// The rows of a query whose columns are texts, none of them NULL.
-async fn texts<const N: usize>(session: &Session, sql: &str) -> Result<Vec<[String; N]>, Status> {
+/// The rows of a query whose columns are texts; NULL is the empty one.
+pub(crate) async fn texts<const N: usize>(
+    session: &Session,
+    sql: &str,
+) -> Result<Vec<[String; N]>, Status> {
     let output = session.query(sql).await.map_err(status::of_error)?;
     let batches = output.collect().await.map_err(status::of_error)?;
     let mut rows = Vec::new();

@@ -1,16 +1,33 @@
-//! Python environments in the target folder.
+//! Tests in Python that drive the debug binary: a folder of them, and its requirements.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::steps::Steps;
-use crate::workspace::{debug_dir, works};
+use crate::workspace::{debug_dir, sheaf, works};
 
-/// The interpreter of the environment `name` with the packages of a requirements file; made
+/// Adds the steps of the tests in `folder`.
+pub fn add(steps: &mut Steps, name: &str, folder: &str) {
+    let Some(python) = environment(steps, name, &Path::new(folder).join("requirements.txt")) else {
+        return;
+    };
+    let Ok(sheaf) = fs::canonicalize(sheaf()) else {
+        return steps.skip(name, "the debug binary was not built");
+    };
+    steps.command(
+        name,
+        Command::new(python)
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", folder])
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("SHEAF_BIN", sheaf),
+    );
+}
+
+/// The interpreter of an environment in the target folder with required packages; made
 /// once, and again when the packages change. `None` when it cannot be made, which is noted
 /// as skipped.
-pub fn python(steps: &mut Steps, name: &str, requirements: &Path) -> Option<PathBuf> {
+fn environment(steps: &mut Steps, name: &str, requirements: &Path) -> Option<PathBuf> {
     if !works(Command::new("python3").args(["-m", "venv", "--help"])) {
         steps.skip(name, "python3 with its venv module is not installed");
         return None;
