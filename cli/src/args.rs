@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::import;
 use crate::output::Format;
@@ -97,12 +97,68 @@ pub struct ServeArgs {
     /// Where to listen; port 0 is any that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:32010")]
     pub flight: SocketAddr,
+    /// Where to answer /health and /metrics over HTTP, without which nowhere
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<SocketAddr>,
+    /// How to log to the standard error output: text, or json for machines
+    #[arg(long, value_enum, default_value_t)]
+    pub log: LogFormat,
     /// Open for reading only, beside a writer
     #[arg(long)]
     pub read_only: bool,
     /// Memory that the database may use, as 512MB or 4GB
     #[arg(long, value_name = "BYTES")]
     pub memory_limit: Option<String>,
+    /// The folder whose files statements may read and write, without which none
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+    #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    pub jwt: JwtArgs,
+}
+
+/// How a server logs.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// An object per line
+    Json,
+}
+
+/// How a server encrypts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Encryption")]
+pub struct TlsArgs {
+    /// The server's certificate and those above it, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Clients must show a certificate that comes from one of these, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Tokens that somebody else gives out.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tokens of others (JWT)")]
+pub struct JwtArgs {
+    /// The public key that they are signed for, PEM; or the secret of HS256
+    #[arg(long, value_name = "FILE", requires = "jwt_audience")]
+    pub jwt_key: Option<PathBuf>,
+    /// The one algorithm that they may be signed with
+    #[arg(long, value_name = "NAME", default_value = "RS256", requires = "jwt_key")]
+    pub jwt_algorithm: String,
+    /// Whom they must be for (aud)
+    #[arg(long, value_name = "NAME", requires = "jwt_key")]
+    pub jwt_audience: Option<String>,
+    /// Whom they must be from (iss)
+    #[arg(long, value_name = "NAME", requires = "jwt_key")]
+    pub jwt_issuer: Option<String>,
 }
 
 /// What the tour takes.

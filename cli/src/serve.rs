@@ -1,56 +1,137 @@
 //! `sheaf serve`: a database for clients of Arrow Flight SQL.
 
 use std::future::Future;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 
-use sheaf_flight::{Options, Server};
-use sheafdb::{Database, OpenOptions};
+use sheaf_flight::{Jwt, Options, Server, Tls, Watch};
+use sheafdb::{Database, FileAccess, OpenOptions};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
-use crate::args::ServeArgs;
+use crate::args::{JwtArgs, LogFormat, ServeArgs};
 use crate::message::Failure;
 
 /// Serves until Ctrl-C or a termination signal.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    log(args.log);
     let options = OpenOptions::new().read_only(args.read_only).create(!args.read_only);
     let database = Database::open_with(&args.path, options)?;
     if let Some(limit) = &args.memory_limit {
         let limit = limit.replace('\'', "''");
         database.session().execute_blocking(&format!("SET memory_limit = '{limit}'"))?;
     }
+    let options = options_of(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("sheaf-flight")
         .enable_all()
         .build()
         .map_err(|error| Failure::Other(format!("cannot start the server's threads: {error}")))?;
-    let served = runtime.block_on(serve(database.clone(), args.flight));
+    let served = runtime.block_on(serve(database.clone(), options, args.http));
     // What still waits for a client that is gone.
     runtime.shutdown_background();
     database.close()?;
     served
 }
 
-async fn serve(database: Database, address: SocketAddr) -> Result<(), Failure> {
-    let server = Server::bind(database, Options::new(address))
-        .await
-        .map_err(|error| Failure::Other(format!("cannot listen on {address}: {error}")))?;
-    banner(server.address(), &mut std::io::stdout())?;
+fn options_of(args: &ServeArgs) -> Result<Options, Failure> {
+    let mut options = Options::new(args.flight);
+    if let Some(folder) = &args.files {
+        options.files = FileAccess::below(folder).map_err(|error| unusable(folder, &error))?;
+    }
+    if let (Some(certificate), Some(key)) = (&args.tls.tls_cert, &args.tls.tls_key) {
+        options.tls = Some(Tls {
+            certificate: read(certificate)?,
+            key: read(key)?,
+            client_ca: args.tls.client_ca.as_deref().map(read).transpose()?,
+        });
+    }
+    if let (Some(key), Some(audience)) = (&args.jwt.jwt_key, &args.jwt.jwt_audience) {
+        let JwtArgs { jwt_algorithm, jwt_issuer, .. } = &args.jwt;
+        let jwt = Jwt::new(jwt_algorithm, &read(key)?, audience, jwt_issuer.as_deref());
+        options.jwt = Some(jwt.map_err(|error| unusable(key, &error))?);
+    }
+    Ok(options)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|error| unusable(file, &error))
+}
+
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::Other(format!("cannot use {}: {why}", path.display()))
+}
+
+async fn serve(
+    database: Database,
+    options: Options,
+    http: Option<SocketAddr>,
+) -> Result<(), Failure> {
+    let (address, is_encrypted) = (options.address, options.tls.is_some());
+    let cannot_listen = |address: SocketAddr| {
+        move |error| Failure::Other(format!("cannot listen on {address}: {error}"))
+    };
+    let server = Server::bind(database.clone(), options).await.map_err(cannot_listen(address))?;
+    let watch = match http {
+        Some(address) => {
+            let watch = Watch::bind(database, server.places(), address).await;
+            Some(watch.map_err(cannot_listen(address))?)
+        }
+        None => None,
+    };
+    let watched = watch.as_ref().map(Watch::address);
+    banner(server.address(), is_encrypted, watched, &mut std::io::stdout())?;
     let interrupted = interrupted()?;
+    if let Some(watch) = watch {
+        // It ends with the runtime: who watches sees the server drain.
+        tokio::spawn(async {
+            if let Err(error) = watch.serve().await {
+                tracing::error!(%error, "health and metrics are not served any more");
+            }
+        });
+    }
     server
         .serve(interrupted)
         .await
         .map_err(|error| Failure::Other(format!("the server failed: {error}")))
 }
 
+/// Logs to the standard error output what the variable `SHEAF_LOG` asks for.
+fn log(format: LogFormat) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var("SHEAF_LOG")
+        .from_env_lossy();
+    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    match format {
+        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
 /// What a client has to write.
-fn banner(address: SocketAddr, out: &mut dyn Write) -> std::io::Result<()> {
+fn banner(
+    address: SocketAddr,
+    is_encrypted: bool,
+    watched: Option<SocketAddr>,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let scheme = if is_encrypted { "grpc+tls" } else { "grpc" };
+    let reach = match address.ip().is_loopback() {
+        true => " Only programs on this machine reach it.",
+        false => "",
+    };
     writeln!(
         out,
-        "Flight SQL on grpc://{address}. Only programs on this machine reach it. Ctrl-C ends it.\n\n\
+        "Flight SQL on {scheme}://{address}.{reach} Ctrl-C ends it.\n\n\
          Python   import adbc_driver_flightsql.dbapi as sql      # pip install adbc-driver-flightsql pyarrow\n\
-         \x20        con = sql.connect(\"grpc://{address}\", autocommit=True)\n\
-         JDBC     jdbc:arrow-flight-sql://{address}?useEncryption=false\n"
+         \x20        con = sql.connect(\"{scheme}://{address}\", autocommit=True)\n\
+         JDBC     jdbc:arrow-flight-sql://{address}?useEncryption={is_encrypted}\n"
     )?;
+    if let Some(address) = watched {
+        writeln!(out, "Health on http://{address}/health, metrics on http://{address}/metrics\n")?;
+    }
     out.flush()
 }
 

@@ -306,6 +306,15 @@ impl Store {
         }
     }
 
+    /// Why the store does not work as it should: after a failed write to the log nothing is
+    /// acknowledged any more, and after a failed flush writers wait for one that works.
+    pub fn health(&self) -> Result<()> {
+        match &self.inner.role {
+            Role::Writer(writer) => writer.health(),
+            Role::Reader(_) => self.snapshot().map(drop),
+        }
+    }
+
     /// Stops background work, makes the log durable and gives the lock back. Other
     /// clones of the handle can read on, but no longer write.
     pub fn close(&self) -> Result<()> {

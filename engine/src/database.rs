@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::point::PointCache;
-use crate::session::{self, Running, Session, StatementInfo};
+use crate::session::{self, Running, Session, SessionOptions, StatementCounts, StatementInfo};
 
 /// Deep expressions recurse in the parser, the planner and the optimizer.
 const STACK_BYTES: usize = 16 << 20;
@@ -146,17 +146,22 @@ impl Database {
 
     /// A new session: its settings and prepared statements are its own.
     pub fn session(&self) -> Session {
-        Session::new(self.clone(), None)
+        self.session_with(SessionOptions::new())
     }
 
-    /// A new session of a user, whose name [`Database::statements`] tells.
-    pub fn session_of(&self, user: &str) -> Session {
-        Session::new(self.clone(), Some(user.into()))
+    /// A new session for somebody else than who opened the database.
+    pub fn session_with(&self, options: SessionOptions) -> Session {
+        Session::new(self.clone(), options)
     }
 
     /// The statements that run, the oldest first: `sheaf.queries` in SQL.
     pub fn statements(&self) -> Vec<StatementInfo> {
         self.running.list()
+    }
+
+    /// How many statements there were.
+    pub fn statement_counts(&self) -> StatementCounts {
+        self.running.counts()
     }
 
     /// Ends a statement, which fails with [`ErrorKind::Cancelled`]; false when it does not

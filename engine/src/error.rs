@@ -41,6 +41,8 @@ pub enum ErrorKind {
     UniqueViolation,
     /// Concurrent commits kept changing the same rows: run the statement again.
     SerializationFailure,
+    /// The session may not do this.
+    InsufficientPrivilege,
     /// The database is open for reading only.
     ReadOnly,
     /// The database is open for writing elsewhere.
@@ -83,6 +85,7 @@ impl ErrorKind {
             Self::NotNullViolation => "23502",
             Self::UniqueViolation => "23505",
             Self::SerializationFailure => "40001",
+            Self::InsufficientPrivilege => "42501",
             Self::ReadOnly => "25006",
             Self::Locked => "55006",
             Self::InvalidParameter => "22023",

@@ -41,17 +41,23 @@ mod point;
 mod scan;
 mod session;
 mod sql;
+mod users;
 
 pub use database::{Database, OpenOptions};
 pub use dml::{IfMissing, IfThere, Ingest};
 pub use error::{Error, ErrorKind, Result};
-pub use session::{CommandTag, Description, Output, Prepared, RowStream, Session, StatementInfo};
+pub use files::FileAccess;
+pub use session::{
+    CommandTag, Description, Output, Prepared, RowStream, Session, SessionOptions, StatementCounts,
+    StatementInfo,
+};
 
 /// A value of a parameter.
 pub use datafusion::common::ScalarValue;
 /// The name that SQL gives an Arrow type.
 pub use sheaf_formats::sql_name;
 pub use sql::sql_order;
+pub use users::Login;
 
 /// The store below the database: snapshots, point reads, write batches.
 pub use sheaf_core as core;

@@ -12,21 +12,21 @@ SHEAF = os.environ["SHEAF_BIN"]
 
 
 class Server:
-    def __init__(self, folder):
+    def __init__(self, folder, *options, address="127.0.0.1:0"):
         self.folder = folder
         self.process = subprocess.Popen(
-            [SHEAF, "serve", str(folder), "--flight", "127.0.0.1:0"],
+            [SHEAF, "serve", str(folder), "--flight", address, *map(str, options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         banner = self.process.stdout.readline()
-        found = re.search(r"grpc://127\.0\.0\.1:\d+", banner)
+        found = re.search(r"grpc(\+tls)?://[\d.]+:\d+", banner)
         assert found, banner + self.process.stderr.read()
-        self.uri = found.group()
+        self.uri = found.group().replace("0.0.0.0", "127.0.0.1")
 
     def connect(self, **options):
-        return flight_sql.connect(self.uri, autocommit=True, **options)
+        return flight_sql.connect(self.uri, db_kwargs=options, autocommit=True)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -92,7 +92,7 @@ def test_12_a_connection_keeps_what_is_set(server):
 
 def test_12_options_of_a_session(server):
     cookies = {"adbc.flight.sql.rpc.with_cookie_middleware": "true"}
-    with server.connect(db_kwargs=cookies) as connection:
+    with server.connect(**cookies) as connection:
         with connection.cursor() as cursor:
             cursor.execute("CREATE SCHEMA optional")
             cursor.execute("CREATE TABLE optional.here (a INT)")

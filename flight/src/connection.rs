@@ -7,21 +7,45 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, stream};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Extensions;
-use tonic::transport::server::Connected;
+use tonic::transport::server::{Connected, TlsConnectInfo};
 
 use crate::sessions::{ClientSession, Sessions};
 use crate::tickets::Handle;
 
-/// The session of a connection. It ends, with what belongs to it, when the connection and
-/// the calls on it have.
+/// Users that one connection has sessions of: programs between may serve many.
+const USERS_MAX: usize = 1000;
+
+/// What belongs to a connection. It ends when the connection and the calls on it have.
 pub(crate) struct Connection {
     pub(crate) id: String,
-    pub(crate) session: Arc<ClientSession>,
     sessions: Weak<Sessions>,
+    /// Of each user that it serves: mostly of one.
+    of_users: Mutex<Vec<Arc<ClientSession>>>,
+}
+
+impl Connection {
+    /// The session of a user.
+    pub(crate) fn session(
+        &self,
+        user: Option<&Arc<str>>,
+        new: impl FnOnce() -> ClientSession,
+    ) -> Arc<ClientSession> {
+        let mut of_users = self.of_users.lock();
+        if let Some(known) = of_users.iter().find(|session| session.user.as_ref() == user) {
+            return Arc::clone(known);
+        }
+        if of_users.len() == USERS_MAX {
+            of_users.remove(0);
+        }
+        let session = Arc::new(new());
+        of_users.push(Arc::clone(&session));
+        session
+    }
 }
 
 impl Drop for Connection {
@@ -34,7 +58,8 @@ impl Drop for Connection {
 
 /// The connection that a request came by.
 pub(crate) fn of(extensions: &Extensions) -> Option<&Arc<Connection>> {
-    extensions.get()
+    let tls = || Some(extensions.get::<TlsConnectInfo<Arc<Connection>>>()?.get_ref());
+    extensions.get().or_else(tls)
 }
 
 /// A socket that knows its session.
@@ -44,16 +69,33 @@ pub(crate) struct Socket {
     _place: OwnedSemaphorePermit,
 }
 
-/// The connections that come in, of which there are `max` at a time at most; others wait.
+/// Places for connections.
+#[derive(Clone, Debug)]
+pub struct Places {
+    free: Arc<Semaphore>,
+    all: usize,
+}
+
+impl Places {
+    pub(crate) fn new(all: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(all)), all }
+    }
+
+    /// Connections that are open.
+    pub fn taken(&self) -> usize {
+        self.all - self.free.available_permits().min(self.all)
+    }
+}
+
+/// The connections that come in, as many at a time as there are places; others wait.
 pub(crate) fn accept(
     listener: TcpListener,
     sessions: Arc<Sessions>,
-    max: usize,
+    places: Places,
 ) -> impl Stream<Item = io::Result<Socket>> {
-    let places = Arc::new(Semaphore::new(max));
     stream::unfold((listener, sessions, places), async |state| {
         let (listener, sessions, places) = &state;
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        let place = Arc::clone(&places.free).acquire_owned().await.ok()?;
         let (tcp, connection) = loop {
             match open(listener, sessions).await {
                 Ok(opened) => break opened,
@@ -73,8 +115,8 @@ async fn open(
     let (tcp, _) = listener.accept().await?;
     tcp.set_nodelay(true)?;
     let id = Handle::random().map_err(io::Error::other)?.text();
-    let session = Arc::new(ClientSession::new(sessions.database()));
-    Ok((tcp, Arc::new(Connection { id, session, sessions: Arc::downgrade(sessions) })))
+    let sessions = Arc::downgrade(sessions);
+    Ok((tcp, Arc::new(Connection { id, sessions, of_users: Mutex::default() })))
 }
 
 impl Connected for Socket {

@@ -5,16 +5,21 @@
 //!      |
 //!   service     one method per call of Flight; what each command and action is for
 //!      |
-//!   connection, sessions              whose request it is, and what is kept for whom
+//!   logins, jwt                       whose request it is
+//!   connection, sessions              what is kept for whom
 //!      |
 //!   statements, ingest, metadata, options   the commands
 //!      |
 //!   incoming, tickets, shape, status  how it looks on the wire
+//!
+//!   watch       health and metrics, on a port of their own
 //! ```
 
 mod connection;
 mod incoming;
 mod ingest;
+mod jwt;
+mod logins;
 mod metadata;
 mod options;
 mod protocol;
@@ -25,5 +30,9 @@ mod shape;
 mod statements;
 mod status;
 mod tickets;
+mod watch;
 
-pub use server::{Options, Server};
+pub use connection::Places;
+pub use jwt::Jwt;
+pub use server::{Options, Server, Tls};
+pub use watch::Watch;

@@ -217,15 +217,23 @@ impl FlightService for Service {
 
     async fn handshake(
         &self,
-        _request: Request<Streaming<HandshakeRequest>>,
+        request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        Err(status::unimplemented("a handshake with a user and a password"))
+        let token = self.sessions.logins().log_in(request.metadata()).await?;
+        let header = format!("Bearer {token}").parse().map_err(status::internal)?;
+        // Some clients look here for it, and others there.
+        let answer = HandshakeResponse { protocol_version: 0, payload: token.into() };
+        let mut response: Response<Self::HandshakeStream> =
+            Response::new(Box::pin(stream::iter([Ok(answer)])));
+        response.metadata_mut().insert("authorization", header);
+        Ok(response)
     }
 
     async fn list_flights(
         &self,
-        _request: Request<Criteria>,
+        request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        self.client(request.metadata(), request.extensions())?;
         // Tables are listed by GetTables.
         Ok(Response::new(Box::pin(stream::empty())))
     }
@@ -335,8 +343,9 @@ impl FlightService for Service {
 
     async fn list_actions(
         &self,
-        _request: Request<Empty>,
+        request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
+        self.client(request.metadata(), request.extensions())?;
         let action = |(name, description): (&str, &str)| {
             Ok(ActionType { r#type: name.to_owned(), description: description.to_owned() })
         };

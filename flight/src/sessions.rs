@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use futures::stream::{self, AbortHandle, Abortable};
 use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
-use sheafdb::{Database, Output, Session};
+use sheafdb::{Database, FileAccess, Output, Session, SessionOptions};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use crate::connection::Connection;
+use crate::logins::Logins;
 use crate::shape::Shape;
 use crate::statements::Prepared;
 use crate::tickets::Handle;
@@ -32,6 +33,8 @@ const KEPT_MAX: usize = 100_000;
 /// What the server keeps.
 pub(crate) struct Sessions {
     database: Database,
+    logins: Logins,
+    files: FileAccess,
     idle: Duration,
     clients: Kept<String, ClientSession>,
     pub(crate) prepared: Kept<Handle, Prepared>,
@@ -43,14 +46,9 @@ pub(crate) struct Sessions {
 /// The state of a client.
 pub(crate) struct ClientSession {
     session: Session,
+    pub(crate) user: Option<Arc<str>>,
     /// Whether the client asked for views of text and bytes.
     pub(crate) views: AtomicBool,
-}
-
-impl ClientSession {
-    pub(crate) fn new(database: &Database) -> Self {
-        Self { session: database.session(), views: AtomicBool::new(false) }
-    }
 }
 
 /// Rows of a statement with effects, to be fetched once.
@@ -84,9 +82,17 @@ impl Client {
 }
 
 impl Sessions {
-    pub(crate) fn new(database: Database, idle: Duration) -> Self {
+    /// Those of whoever logs in; their statements may use `files`.
+    pub(crate) fn new(
+        database: Database,
+        logins: Logins,
+        files: FileAccess,
+        idle: Duration,
+    ) -> Self {
         Self {
             database,
+            logins,
+            files,
             idle,
             clients: Kept::default(),
             prepared: Kept::default(),
@@ -99,25 +105,39 @@ impl Sessions {
         &self.database
     }
 
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.logins
+    }
+
+    fn session(&self, user: Option<Arc<str>>) -> ClientSession {
+        let mut options = SessionOptions::new().files(self.files.clone());
+        if let Some(user) = &user {
+            options = options.user(user);
+        }
+        let session = self.database.session_with(options);
+        ClientSession { session, user, views: AtomicBool::new(false) }
+    }
+
     /// Who sent a request.
     pub(crate) fn client(
         &self,
         headers: &MetadataMap,
         connection: Option<&Arc<Connection>>,
     ) -> Result<Client, Status> {
+        let user = self.logins.user(headers)?;
         match (cookie(headers), connection) {
             (Some(id), _) => {
-                let kept = self.clients.get(&id).ok_or_else(|| {
+                let kept = self.clients.get(&id).filter(|kept| kept.user == user);
+                let kept = kept.ok_or_else(|| {
                     Status::unauthenticated("[08003] the session has ended: connect again")
                 })?;
                 Ok(Client::new(kept, Some(id), true))
             }
             (None, Some(connection)) => {
-                Ok(Client::new(Arc::clone(&connection.session), Some(connection.id.clone()), false))
+                let kept = connection.session(user.as_ref(), || self.session(user.clone()));
+                Ok(Client::new(kept, Some(connection.id.clone()), false))
             }
-            (None, None) => {
-                Ok(Client::new(Arc::new(ClientSession::new(&self.database)), None, false))
-            }
+            (None, None) => Ok(Client::new(Arc::new(self.session(user)), None, false)),
         }
     }
 
@@ -146,6 +166,7 @@ impl Sessions {
             self.close(&id);
         }
         self.results.expire(self.idle);
+        self.logins.expire();
     }
 
     /// Rows that [`Self::cancel`] stops.
@@ -286,7 +307,9 @@ mod tests {
 
     #[test]
     fn what_belongs_to_a_session_goes_with_it() {
-        let sessions = Sessions::new(Database::in_memory().unwrap(), Duration::from_secs(60));
+        let (database, minute) = (Database::in_memory().unwrap(), Duration::from_secs(60));
+        let logins = Logins::new(database.clone(), false, None, minute);
+        let sessions = Sessions::new(database, logins, FileAccess::none(), minute);
         let client = sessions.client(&MetadataMap::new(), None).unwrap();
         let mut headers = MetadataMap::new();
         let cookie = sessions.offer(&client).unwrap().unwrap();

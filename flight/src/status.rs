@@ -30,6 +30,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::DuplicateObject | ErrorKind::UniqueViolation => Code::AlreadyExists,
         ErrorKind::NotSupported => Code::Unimplemented,
         ErrorKind::SerializationFailure => Code::Aborted,
+        ErrorKind::InsufficientPrivilege => Code::PermissionDenied,
         ErrorKind::ReadOnly | ErrorKind::Locked => Code::FailedPrecondition,
         ErrorKind::LimitExceeded | ErrorKind::OutOfMemory => Code::ResourceExhausted,
         ErrorKind::Cancelled => Code::Cancelled,
@@ -48,6 +49,11 @@ pub(crate) fn unimplemented(what: &str) -> Status {
 /// A message that cannot be read.
 pub(crate) fn malformed(what: impl std::fmt::Display) -> Status {
     Status::invalid_argument(format!("[08P01] the message cannot be read: {what}"))
+}
+
+/// A request of somebody who must say first who they are.
+pub(crate) fn unauthenticated(what: &str) -> Status {
+    Status::unauthenticated(format!("[28000] {what}"))
 }
 
 /// A fault of this server.

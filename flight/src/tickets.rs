@@ -32,6 +32,15 @@ impl Handle {
         Some(Self(bytes.try_into().ok()?))
     }
 
+    /// The one that [`Self::text`] gave.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        let digits = text
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        Self::of(&digits.collect::<Option<Vec<u8>>>()?)
+    }
+
     /// In letters and digits.
     pub(crate) fn text(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()

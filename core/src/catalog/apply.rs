@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use super::arrow_codec::OneValue;
 use super::{
     Catalog, CatalogChange, ColumnDef, ColumnId, ColumnOrder, NewColumn, NewTable, PartitionSpecId,
-    SchemaDef, SchemaId, TableDef, TableId, TimeToLive, ViewDef, ViewId,
+    SchemaDef, SchemaId, TableDef, TableId, TimeToLive, UserDef, UserId, ViewDef, ViewId,
 };
 use crate::partition::PartitionSpec;
 use crate::row;
@@ -143,6 +143,21 @@ impl Catalog {
             }
             CatalogChange::DropView(id) => {
                 next.views.remove(id).ok_or_else(|| missing("view"))?;
+            }
+            CatalogChange::CreateUser { name, password } => {
+                if next.user(name).is_some() {
+                    return Err(exists("user", name));
+                }
+                let id = UserId(next.take_id());
+                let user = UserDef { id, name: name.clone(), password: password.clone() };
+                next.users.insert(id, user);
+            }
+            CatalogChange::SetPassword { user, password } => {
+                let def = next.users.get_mut(user).ok_or_else(|| missing("user"))?;
+                def.password = password.clone();
+            }
+            CatalogChange::DropUser(id) => {
+                next.users.remove(id).ok_or_else(|| missing("user"))?;
             }
         }
         Ok(delta)

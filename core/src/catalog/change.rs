@@ -6,8 +6,9 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use sheaf_formats::segment::Encoding;
 
-use super::ids::{ColumnId, SchemaId, TableId, ViewId};
+use super::ids::{ColumnId, SchemaId, TableId, UserId, ViewId};
 use super::table::{ColumnOrder, TimeToLive};
+use super::user::PasswordHash;
 use crate::partition::BucketWidth;
 use crate::write::Durability;
 
@@ -171,4 +172,20 @@ pub enum CatalogChange {
     },
     /// Drops a view.
     DropView(ViewId),
+    /// A new user.
+    CreateUser {
+        /// Name, already folded.
+        name: String,
+        /// What the password is checked with.
+        password: PasswordHash,
+    },
+    /// Changes what a password is checked with.
+    SetPassword {
+        /// The user.
+        user: UserId,
+        /// The new one's.
+        password: PasswordHash,
+    },
+    /// Drops a user.
+    DropUser(UserId),
 }

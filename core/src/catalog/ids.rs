@@ -37,6 +37,10 @@ id!(
     ViewId
 );
 id!(
+    /// Somebody who logs in.
+    UserId
+);
+id!(
     /// A version of a table's partitioning rule.
     PartitionSpecId
 );

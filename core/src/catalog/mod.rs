@@ -1,10 +1,11 @@
-//! The catalog: schemas, tables, views, by identity.
+//! The catalog: schemas, tables, views, users, by identity.
 
 mod apply;
 pub mod arrow_codec;
 mod change;
 mod ids;
 mod table;
+mod user;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use change::{CatalogChange, NewColumn, NewTable};
-pub use ids::{ColumnId, PartitionSpecId, SchemaId, TableId, ViewId};
+pub use ids::{ColumnId, PartitionSpecId, SchemaId, TableId, UserId, ViewId};
 pub use table::{ColumnDef, ColumnOrder, TableDef, TimeToLive};
+pub use user::{PasswordHash, UserDef};
 
 /// The schema that exists from the start and that unqualified names mean.
 pub const DEFAULT_SCHEMA: &str = "public";
@@ -49,6 +51,9 @@ pub struct Catalog {
     pub tables: BTreeMap<TableId, Arc<TableDef>>,
     /// Views.
     pub views: BTreeMap<ViewId, ViewDef>,
+    /// Those who log in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<UserId, UserDef>,
     /// The next identity of any kind.
     pub next_id: u32,
 }
@@ -61,6 +66,7 @@ impl Default for Catalog {
             schemas: BTreeMap::from([(id, public)]),
             tables: BTreeMap::new(),
             views: BTreeMap::new(),
+            users: BTreeMap::new(),
             next_id: 2,
         }
     }
@@ -80,5 +86,10 @@ impl Catalog {
     /// The view with this name in a schema.
     pub fn view(&self, schema: SchemaId, name: &str) -> Option<&ViewDef> {
         self.views.values().find(|v| v.schema == schema && v.name == name)
+    }
+
+    /// The user with this name.
+    pub fn user(&self, name: &str) -> Option<&UserDef> {
+        self.users.values().find(|u| u.name == name)
     }
 }

@@ -335,6 +335,11 @@ impl Pressure {
         self.room.notify_all();
     }
 
+    /// Why writers are answered with errors, while they are.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.inner.lock().failed.clone()
+    }
+
     /// A flush has worked again.
     pub(crate) fn recovered(&self) {
         self.inner.lock().failed = None;

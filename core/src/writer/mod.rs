@@ -131,6 +131,11 @@ impl Writer {
         self.pressure.wait_for_room(bytes)
     }
 
+    /// See [`crate::Store::health`].
+    pub(crate) fn health(&self) -> Result<()> {
+        self.pressure.failure().map_or(Ok(()), |why| Err(Error::Stopped(why)))
+    }
+
     /// What writers had to endure, the newest first.
     pub(crate) fn stalls(&self) -> Vec<StallInfo> {
         self.pressure.stalls()

@@ -13,7 +13,7 @@ use super::rows::{Column, booleans, counts, instants, numbers, table as rows, te
 use crate::error::Result;
 use crate::sql::sql_order;
 
-pub(super) const NAMES: [&str; 9] = [
+pub(super) const NAMES: [&str; 10] = [
     "tables",
     "segments",
     "memtables",
@@ -23,6 +23,7 @@ pub(super) const NAMES: [&str; 9] = [
     "queries",
     "rejects",
     "settings",
+    "users",
 ];
 
 pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -36,6 +37,7 @@ pub(super) fn table(catalog: &PinnedCatalog, name: &str) -> Result<Option<Arc<dy
         "queries" => queries(catalog),
         "rejects" => rejects(catalog),
         "settings" => settings(catalog),
+        "users" => users(catalog),
         _ => Ok(None),
     }
 }
@@ -266,4 +268,10 @@ fn settings(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
         ("value", texts(settings.iter().map(|s| s.value.as_ref()))),
         ("description", texts(settings.iter().map(|s| Some(&s.description)))),
     ])
+}
+
+/// Those who log in where the database is served.
+fn users(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let users = &catalog.names().users;
+    rows(vec![("user_name", texts(users.values().map(|user| Some(&user.name))))])
 }

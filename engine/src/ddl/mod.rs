@@ -10,6 +10,7 @@ mod partition;
 mod schema;
 mod table_options;
 mod truncate;
+mod user;
 mod view;
 
 use datafusion::sql::sqlparser::ast::Statement;
@@ -20,6 +21,7 @@ use crate::session::{Context, Output};
 
 pub(crate) use call::call;
 pub(crate) use create_table_as::columns_for;
+pub(crate) use user::run as user;
 
 /// Runs a statement that changes the catalog.
 pub(crate) async fn run(context: &Context, statement: Statement) -> Result<Output> {

@@ -33,7 +33,8 @@ pub(super) async fn run(context: &Context, copy: &Copy) -> Result<Output> {
     read.schema = Some(Arc::new(file_schema(&table, &columns)));
     let rejects = read.rejects.clone();
     let places = places(&table, &columns, true, columns.len())?;
-    let dataset = files::dataset(std::slice::from_ref(filename), read).await?;
+    let names = std::slice::from_ref(filename);
+    let dataset = files::dataset(readings.access(), names, read).await?;
     readings.add_progress(dataset.progress());
     let mut batches = dataset.read(None)?;
     let mut sink = Sink::new(context, Arc::clone(&table));

@@ -8,16 +8,18 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use sheaf_formats::external::ReadOptions;
 
+use super::FileAccess;
 use super::relation::dataset;
 use crate::error::Result;
 use crate::sql::sql_name;
 
 /// Names and values: the format, how the file is written, and the columns' types.
 pub(crate) async fn findings(
+    access: &FileAccess,
     names: &[String],
     options: ReadOptions,
 ) -> Result<Arc<dyn TableProvider>> {
-    let dataset = dataset(names, options).await?;
+    let dataset = dataset(access, names, options).await?;
     let mut found = vec![
         ("format".to_owned(), dataset.format().to_string()),
         ("bytes".to_owned(), dataset.progress().total_bytes().to_string()),

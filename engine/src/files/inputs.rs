@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sheaf_formats::external::{Input, LocalFile, Source};
 
-use super::remote;
+use super::{FileAccess, remote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::blocking;
 
@@ -14,13 +14,13 @@ use crate::session::blocking;
 const FILES_MAX: usize = 100_000;
 
 /// The files that `names` stand for, those of a glob in the order of their names.
-pub(crate) async fn inputs(names: &[String]) -> Result<Vec<Input>> {
+pub(super) async fn inputs(access: &FileAccess, names: &[String]) -> Result<Vec<Input>> {
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
     for name in names {
         if remote::is_url(name) {
             sources.extend(remote::sources(name).await?);
         } else {
-            sources.extend(blocking(|| local(name))?);
+            sources.extend(blocking(|| local(access, name))?);
         }
         if sources.len() > FILES_MAX {
             return Err(Error::new(
@@ -37,10 +37,11 @@ pub(super) fn is_glob(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
-fn local(name: &str) -> Result<Vec<Arc<dyn Source>>> {
+fn local(access: &FileAccess, name: &str) -> Result<Vec<Arc<dyn Source>>> {
     let paths = paths(name)?;
     let mut sources: Vec<Arc<dyn Source>> = Vec::with_capacity(paths.len());
     for path in paths {
+        access.check(&path)?;
         sources.push(Arc::new(LocalFile::open(&path)?));
     }
     Ok(sources)

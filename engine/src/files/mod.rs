@@ -2,11 +2,12 @@
 //! `FROM read_csv('x.txt', delim => '|')`, and the files of COPY.
 //!
 //! ```text
-//!   a name, a glob, a URL  -- inputs -->  Dataset  -- relation -->  a table to plan with
+//!   a name, a glob, a URL  -- access, inputs -->  Dataset  -- relation -->  a table to plan with
 //!   options in SQL         -- options ->  ReadOptions
 //!   COPY … TO              -- export -->  Writer
 //! ```
 
+mod access;
 mod damage;
 mod export;
 mod findings;
@@ -17,6 +18,7 @@ mod readings;
 mod relation;
 mod remote;
 
+pub use access::FileAccess;
 pub(crate) use damage::naming_files;
 pub(crate) use export::copy_to;
 pub(crate) use findings::findings;

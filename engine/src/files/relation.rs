@@ -30,7 +30,7 @@ use sheaf_formats::external::{Dataset, Format, Input, ReadOptions};
 
 use super::inputs::{inputs, is_glob, paths};
 use super::readings::Readings;
-use super::remote;
+use super::{FileAccess, remote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::blocking;
 
@@ -60,7 +60,9 @@ pub(crate) async fn relation(
     options: ReadOptions,
 ) -> Result<Arc<dyn TableProvider>> {
     let options = ReadOptions { batch_rows: state.config().batch_size().max(1), ..options };
-    let dataset = dataset(names, options).await?;
+    let access = readings.access();
+    let names = &names_of(access, names)?;
+    let dataset = opened(access, names, options).await?;
     if let Some(table) = parquet(state, names, &dataset).await? {
         return Ok(table);
     }
@@ -69,8 +71,21 @@ pub(crate) async fn relation(
 }
 
 /// The files that names stand for, looked at far enough to know their columns.
-pub(crate) async fn dataset(names: &[String], options: ReadOptions) -> Result<Dataset> {
-    let inputs: Vec<Input> = inputs(names).await?;
+pub(crate) async fn dataset(
+    access: &FileAccess,
+    names: &[String],
+    options: ReadOptions,
+) -> Result<Dataset> {
+    opened(access, &names_of(access, names)?, options).await
+}
+
+/// The files, patterns and URLs that the session means by the names.
+fn names_of(access: &FileAccess, names: &[String]) -> Result<Vec<String>> {
+    names.iter().map(|name| Ok(access.name(name)?.into_owned())).collect()
+}
+
+async fn opened(access: &FileAccess, names: &[String], options: ReadOptions) -> Result<Dataset> {
+    let inputs: Vec<Input> = inputs(access, names).await?;
     Ok(blocking(|| Dataset::open(inputs, &options))?)
 }
 

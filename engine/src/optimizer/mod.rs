@@ -6,6 +6,7 @@
 //!     join_order     the cheapest tree over a graph
 //!   orient_joins     the smaller side of each join to the left
 //!     estimate       rows and distinct values of a logical plan
+//!   spilling         operators that spill where others would not fit
 //!   compact_texts    fewer buffers of text in what joins are built from
 //!   keep_order       rows of files in the order of the files
 //!   unique_names     names of columns that filters can be pushed down by
@@ -14,6 +15,7 @@
 
 use std::sync::Arc;
 
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -22,6 +24,7 @@ use compact_texts::CompactTexts;
 use keep_order::KeepOrder;
 use orient_joins::{OrientJoins, SheafJoinSelection};
 use reorder_joins::ReorderJoins;
+use spilling::{SpillingJoins, SpillingLimits};
 use unique_names::{SheafFilterPushdown, UniqueNames};
 use yielding_joins::YieldingJoins;
 
@@ -32,6 +35,7 @@ mod join_order;
 mod keep_order;
 mod orient_joins;
 mod reorder_joins;
+mod spilling;
 mod unique_names;
 mod yielding_joins;
 
@@ -47,14 +51,21 @@ pub(crate) fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// DataFusion's rules for physical plans, with our choice of how joins are made,
-/// and filters pushed down only to the columns that they are about.
-pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+/// and filters pushed down only to the columns that they are about. What they run with may
+/// hold `memory`.
+pub(crate) fn physical_rules(
+    memory: &Arc<dyn MemoryPool>,
+) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let ours = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name() {
         name if name == SheafJoinSelection.name() => Arc::new(SheafJoinSelection) as _,
         name if name.starts_with("FilterPushdown") => Arc::new(SheafFilterPushdown(rule)) as _,
         _ => rule,
     };
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(ours).collect();
+    let joins = rules.iter().position(|rule| rule.name() == SheafJoinSelection.name());
+    let after = joins.map_or(0, |at| at + 1);
+    rules.insert(after, Arc::new(SpillingJoins(Arc::clone(memory))));
+    rules.push(Arc::new(SpillingLimits(Arc::clone(memory))));
     rules.extend([Arc::new(CompactTexts) as _, Arc::new(KeepOrder) as _]);
     rules.push(Arc::new(YieldingJoins));
     rules

@@ -33,7 +33,7 @@ pub(super) async fn describe(
     known: Vec<DataType>,
 ) -> Result<Description> {
     let effects = Description { has_effects: true, ..Description::default() };
-    // Neither COPY nor CANCEL gives rows or takes parameters.
+    // COPY, CANCEL and those about users neither give rows nor take parameters.
     let sql::Statement::Sql(statement) = statement else { return Ok(effects) };
     let mut open: Vec<Option<DataType>> = known.into_iter().map(Some).collect();
     open.resize(highest_parameter(&statement), None);

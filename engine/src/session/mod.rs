@@ -27,7 +27,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::database::{Database, on_query_threads, on_waiting_thread, runtime};
 use crate::dml::{self, Ingest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::Readings;
+use crate::files::{FileAccess, Readings};
 use crate::point::{self, PointStatement};
 use crate::sql::{self, Statement};
 
@@ -37,8 +37,8 @@ pub(crate) use memory::runtime_env;
 pub use output::{CommandTag, Output, RowStream};
 use prepared::Named;
 pub use prepared::Prepared;
-pub use running::StatementInfo;
 pub(crate) use running::{Running, RunningStatement};
+pub use running::{StatementCounts, StatementInfo};
 pub(crate) use settings::Settings;
 pub(crate) use state::initial_state;
 
@@ -54,6 +54,32 @@ pub struct Session {
     running: Option<Arc<RunningStatement>>,
 }
 
+/// What a session begins with.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    user: Option<Arc<str>>,
+    files: FileAccess,
+}
+
+impl SessionOptions {
+    /// Nobody's, with all files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whose it is, which [`Database::statements`] tells.
+    pub fn user(mut self, name: &str) -> Self {
+        self.user = Some(name.into());
+        self
+    }
+
+    /// The files that its statements may read and write.
+    pub fn files(mut self, files: FileAccess) -> Self {
+        self.files = files;
+        self
+    }
+}
+
 struct Inner {
     database: Database,
     user: Option<Arc<str>>,
@@ -65,7 +91,8 @@ struct Inner {
 }
 
 impl Session {
-    pub(crate) fn new(database: Database, user: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(database: Database, options: SessionOptions) -> Self {
+        let SessionOptions { user, files } = options;
         let state = Arc::clone(database.template());
         let settings = Settings::new(Arc::clone(database.store().memory()));
         Self {
@@ -75,7 +102,7 @@ impl Session {
                 state: RwLock::new(state),
                 settings: RwLock::new(Arc::new(settings)),
                 prepared: Mutex::new(HashMap::new()),
-                readings: Readings::default(),
+                readings: Readings::new(files),
             }),
             running: None,
         }

@@ -62,6 +62,7 @@ pub(super) async fn planned(
             false => Err(Error::new(ErrorKind::UndefinedObject, format!("no statement {id} runs"))
                 .hint("SELECT * FROM sheaf.queries lists those that do")),
         },
+        sql::Statement::User(user) => ddl::user(&session.context(parameters)?, user).await,
         writing => write(session, &writing, parameters).await,
     }
 }

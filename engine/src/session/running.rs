@@ -1,14 +1,14 @@
 //! Statements that run: whose they are, since when, what they hold, and how to end them.
 //!
 //! A statement is listed from its planning until its last row was taken, or its stream
-//! dropped. Those about single rows, which are answered without a plan, are too short for
-//! that.
+//! dropped; then it is counted, and told to whoever collects traces. Those about single
+//! rows, which are answered without a plan, are too short for that.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use arrow::array::RecordBatch;
@@ -30,6 +30,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// Characters of a statement that are kept.
 const TEXT_MAX: usize = 10_000;
 
+/// What logs know statements by.
+const LOG: &str = "sheaf::statement";
+
 /// A statement that runs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -48,10 +51,25 @@ pub struct StatementInfo {
     pub bytes: u64,
 }
 
+/// What became of the statements of a database since it was opened, those about single rows
+/// apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatementCounts {
+    /// Those that began.
+    pub began: u64,
+    /// Those that ended with an error.
+    pub failed: u64,
+    /// Rows that they gave.
+    pub rows: u64,
+}
+
 /// The statements of all sessions with a database.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     last_id: AtomicU64,
+    failed: AtomicU64,
+    rows: AtomicU64,
     statements: Mutex<BTreeMap<u64, Weak<RunningStatement>>>,
 }
 
@@ -63,8 +81,11 @@ pub(crate) struct RunningStatement {
     user: Option<Arc<str>>,
     sql: String,
     started_us: i64,
+    began: Instant,
     rows: AtomicU64,
     bytes: Arc<AtomicUsize>,
+    /// The SQLSTATE that it ended with.
+    failed: OnceLock<&'static str>,
     limit: Option<(Duration, Instant)>,
     cancelled: watch::Sender<bool>,
 }
@@ -83,15 +104,26 @@ impl Running {
             running: Arc::clone(self),
             id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
             user,
-            sql: sql.trim().chars().take(TEXT_MAX).collect(),
+            sql: shown(sql),
             started_us: since_epoch.as_micros() as i64,
+            began: Instant::now(),
             rows: AtomicU64::new(0),
             bytes: Arc::default(),
+            failed: OnceLock::new(),
             limit: timeout.map(|timeout| (timeout, Instant::now() + timeout)),
             cancelled: watch::Sender::new(false),
         });
         self.statements.lock().insert(statement.id, Arc::downgrade(&statement));
         statement
+    }
+
+    /// What became of those that do not run any more, and how many there were in all.
+    pub(crate) fn counts(&self) -> StatementCounts {
+        StatementCounts {
+            began: self.last_id.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+        }
     }
 
     /// What runs, the oldest first.
@@ -115,20 +147,51 @@ impl Running {
     }
 }
 
+/// How a statement begins, up to a password that it sets.
+fn shown(sql: &str) -> String {
+    let mut text: String = sql.trim().chars().take(TEXT_MAX).collect();
+    let lower = text.to_ascii_lowercase();
+    if lower.contains(" user ")
+        && let Some(at) = lower.find("password")
+    {
+        text.truncate(at + "password".len());
+        text.push_str(" …");
+    }
+    text
+}
+
 impl Drop for RunningStatement {
     fn drop(&mut self) {
         self.running.statements.lock().remove(&self.id);
+        let (rows, failed) = (*self.rows.get_mut(), self.failed.get());
+        self.running.rows.fetch_add(rows, Ordering::Relaxed);
+        self.running.failed.fetch_add(u64::from(failed.is_some()), Ordering::Relaxed);
+        let (query, user, sql) = (self.id, self.user.as_deref(), &*self.sql);
+        let seconds = self.began.elapsed().as_secs_f64();
+        match failed {
+            Some(sqlstate) => {
+                tracing::info!(target: LOG, query, user, seconds, rows, sqlstate, sql, "failed");
+            }
+            None => tracing::debug!(target: LOG, query, user, seconds, rows, sql, "done"),
+        }
     }
 }
 
 impl RunningStatement {
     /// Does `work`, unless the statement is ended before.
     pub(crate) async fn until_ended<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::select! {
+        let outcome = tokio::select! {
             biased;
             outcome = work => outcome,
             error = self.ended() => Err(error),
-        }
+        };
+        outcome.inspect_err(|error| self.fails(error))
+    }
+
+    /// Notes that it ends with an error.
+    fn fails(&self, error: &Error) {
+        // The first is the cause of others.
+        let _ = self.failed.set(error.sqlstate());
     }
 
     /// Comes back when the statement is cancelled or its time is over.
@@ -192,17 +255,20 @@ impl Stream for Watched {
     type Item = PlanResult<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.rows.poll_next_unpin(cx) {
-            Poll::Ready(Some(Ok(batch))) => {
-                if let Some(error) = self.statement.end_if_over() {
-                    return Poll::Ready(Some(Err(error.into())));
+        let error = match self.rows.poll_next_unpin(cx) {
+            Poll::Ready(Some(Ok(batch))) => match self.statement.end_if_over() {
+                Some(error) => error,
+                None => {
+                    self.statement.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+                    return Poll::Ready(Some(Ok(batch)));
                 }
-                self.statement.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-                Poll::Ready(Some(Ok(batch)))
-            }
-            Poll::Pending => self.ended.poll_unpin(cx).map(|error| Some(Err(error.into()))),
-            other => other,
-        }
+            },
+            Poll::Ready(Some(Err(error))) => error.into(),
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => ready!(self.ended.poll_unpin(cx)),
+        };
+        self.statement.fails(&error);
+        Poll::Ready(Some(Err(error.into())))
     }
 }
 
@@ -260,5 +326,16 @@ impl MemoryPool for StatementMemory {
 impl std::fmt::Display for StatementMemory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.all.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(shown("Create User ada Password 'x'; SELECT 1"), "Create User ada Password …");
+        assert_eq!(shown(" SELECT password FROM users "), "SELECT password FROM users");
     }
 }

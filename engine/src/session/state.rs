@@ -19,6 +19,7 @@ pub(super) const DEFAULT_SCHEMA: &str = "public";
 
 /// The state that sessions of a database start with.
 pub(crate) fn initial_state(runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
+    let physical_rules = physical_rules(&runtime.memory_pool);
     let mut config = SessionConfig::new()
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
@@ -44,7 +45,7 @@ pub(crate) fn initial_state(runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
         .with_default_features()
         .with_type_planner(Arc::new(SheafTypes))
         .with_optimizer_rules(logical_rules())
-        .with_physical_optimizer_rules(physical_rules())
+        .with_physical_optimizer_rules(physical_rules)
         .build();
     functions::register(&mut state)?;
     state.register_expr_planner(Arc::new(UuidLiterals))?;

@@ -51,7 +51,7 @@ pub(crate) async fn bind_query(
     for (number, reader) in readers.into_iter().enumerate() {
         let options = reader.read_options(catalog.readings())?;
         let table = if reader.sniffs {
-            files::findings(&reader.names, options).await?
+            files::findings(catalog.readings().access(), &reader.names, options).await?
         } else {
             files::relation(state, catalog.readings(), &reader.names, options).await?
         };

@@ -21,6 +21,7 @@ mod split;
 mod statement;
 mod supported;
 mod types;
+mod user;
 mod uuid;
 mod uuid_casts;
 
@@ -45,5 +46,6 @@ pub(crate) use parse::{
 pub(crate) use split::{complete_statements, is_complete, split};
 pub(crate) use statement::Statement;
 pub(crate) use types::{SheafTypes, arrow_type, arrow_type_of_text};
+pub(crate) use user::{Password, UserAction, UserStatement};
 pub(crate) use uuid::{UUID_BYTES, UuidLiterals, parse_uuid};
 pub(crate) use uuid_casts::UuidCasts;

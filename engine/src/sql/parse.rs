@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use super::copy::parse_copy;
 use super::dialect::SheafDialect;
 use super::statement::Statement;
+use super::user::parse_user;
 use super::{column_names, placeholders, size, supported};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -48,6 +49,9 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
 fn parse_ours(parser: &mut Parser) -> Option<Result<Statement>> {
     if let Some(copy) = parse_copy(parser) {
         return Some(copy.map(|copy| Statement::Copy(Box::new(copy))));
+    }
+    if let Some(user) = parse_user(parser) {
+        return Some(user.map(Statement::User));
     }
     let Token::Word(word) = &parser.peek_token_ref().token else { return None };
     (word.quote_style.is_none() && word.value.eq_ignore_ascii_case("cancel")).then(|| {

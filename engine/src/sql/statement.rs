@@ -4,6 +4,7 @@
 use datafusion::sql::sqlparser::ast;
 
 use super::copy::Copy;
+use super::user::UserStatement;
 use crate::point::PointStatement;
 
 /// What a text of SQL is parsed into.
@@ -13,6 +14,8 @@ pub(crate) enum Statement {
     Copy(Box<Copy>),
     /// `CANCEL n`: ends the statement with this number.
     Cancel(u64),
+    /// `CREATE USER` and the like: the parser knows another grammar.
+    User(UserStatement),
     /// Everything else.
     Sql(Box<ast::Statement>),
 }
@@ -22,7 +25,7 @@ impl Statement {
     pub fn point(&self) -> Option<PointStatement> {
         match self {
             Self::Sql(statement) => PointStatement::recognise(statement),
-            Self::Copy(_) | Self::Cancel(_) => None,
+            Self::Copy(_) | Self::Cancel(_) | Self::User(_) => None,
         }
     }
 }

@@ -6,6 +6,7 @@ mod concurrency;
 mod descriptions;
 mod durability;
 mod explain;
+mod file_access;
 mod file_order;
 mod ingest;
 mod joins;

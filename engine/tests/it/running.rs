@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use sheafdb::{Database, ErrorKind, Output, Session};
+use sheafdb::{Database, ErrorKind, Output, Session, SessionOptions};
 
 use crate::support::{rows, run};
 
@@ -30,7 +30,8 @@ async fn number_of(session: &Session, sql: &str) -> String {
 async fn rows_that_are_on_their_way_are_listed_and_cancelled() {
     let database = Database::in_memory().unwrap();
     let session = database.session();
-    let Output::Rows { mut stream, .. } = database.session_of("ada").query(ENDLESS).await.unwrap()
+    let ada = SessionOptions::new().user("ada");
+    let Output::Rows { mut stream, .. } = database.session_with(ada).query(ENDLESS).await.unwrap()
     else {
         panic!("no rows")
     };

@@ -21,7 +21,7 @@ use futures::StreamExt;
 use sheaf_formats::external::write::{NewFile, Target, WriteOptions, Writer, Written};
 
 use super::inputs::is_glob;
-use super::remote;
+use super::{FileAccess, remote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output, blocking};
 use crate::sql::{Copy, relation_named, select};
@@ -66,7 +66,7 @@ async fn file(
 ) -> Result<Written> {
     let mut stream = context.stream(plan).await?;
     let mut writer = blocking(|| {
-        let target = target(name)?;
+        let target = target(context.catalog.readings().access(), name)?;
         Ok::<_, Error>(Writer::new(target, &stream.schema(), options)?)
     })?;
     while let Some(batch) = next(&mut stream).await? {
@@ -80,7 +80,8 @@ async fn next(stream: &mut SendableRecordBatchStream) -> Result<Option<arrow::ar
 }
 
 /// The file of a name, which has the name once it is whole.
-fn target(name: &str) -> Result<Box<dyn Target>> {
+fn target(access: &FileAccess, name: &str) -> Result<Box<dyn Target>> {
+    let name = &*access.name(name)?;
     if remote::is_url(name) {
         return remote::target(name);
     }
@@ -90,5 +91,6 @@ fn target(name: &str) -> Result<Box<dyn Target>> {
             format!("'{name}' is a pattern: COPY TO writes one file"),
         ));
     }
+    access.check(Path::new(name))?;
     Ok(Box::new(NewFile::create(Path::new(name))?))
 }

@@ -17,7 +17,7 @@ use sheaf_formats::external::write::{NewFolder, Target, WriteOptions, Writer, Wr
 use sheaf_formats::external::{Compression, Format};
 
 use super::options::ExportOptions;
-use super::{next, remote};
+use super::{FileAccess, next, remote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, blocking};
 
@@ -37,7 +37,8 @@ pub(super) async fn write(
     let order: Vec<_> = order.collect();
     let plan = LogicalPlanBuilder::from(plan).sort(order)?.build()?;
     let mut stream = context.stream(&plan).await?;
-    let mut files = blocking(|| Files::new(name, &stream.schema(), keys, options))?;
+    let access = context.catalog.readings().access();
+    let mut files = blocking(|| Files::new(access, name, &stream.schema(), keys, options))?;
     while let Some(batch) = next(&mut stream).await? {
         blocking(|| files.push(&batch))?;
     }
@@ -108,6 +109,7 @@ struct Files {
 
 impl Files {
     fn new(
+        access: &FileAccess,
         name: &str,
         schema: &SchemaRef,
         keys: Vec<usize>,
@@ -118,6 +120,7 @@ impl Files {
             None => Format::of_name(name)?,
         };
         let file_name = format!("data_0.{format}{}", ending(&options.write, format)?);
+        let name = &*access.name(name)?;
         let place = match remote::is_url(name) {
             true if options.overwrite => {
                 return Err(Error::not_supported("OVERWRITE of files at a URL"));
@@ -126,7 +129,10 @@ impl Files {
                 remote::check_empty(name)?;
                 Place::Url(name.trim_end_matches('/').to_owned())
             }
-            false => Place::Folder(NewFolder::create(Path::new(name), options.overwrite)?),
+            false => {
+                access.check(Path::new(name))?;
+                Place::Folder(NewFolder::create(Path::new(name), options.overwrite)?)
+            }
         };
         let rest: Vec<usize> =
             (0..schema.fields().len()).filter(|index| !keys.contains(index)).collect();

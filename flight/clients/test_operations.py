@@ -1,0 +1,58 @@
+"""What those see who watch over a server."""
+
+import json
+import re
+import urllib.request
+
+import adbc_driver_manager
+import pytest
+
+from conftest import Server
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return answer.status, answer.headers["content-type"], answer.read().decode()
+
+
+def test_health_and_metrics(tmp_path):
+    server = Server(tmp_path / "db", "--http", "127.0.0.1:0")
+    banner = iter(server.process.stdout.readline, "")
+    http = next(found.group() for line in banner if (found := re.search(r"http://[\d.]+:\d+", line)))
+    assert get(f"{http}/health")[::2] == (200, "ok\n")
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (a BIGINT)")
+        cursor.execute("SELECT * FROM generate_series(1, 1000)")
+        assert len(cursor.fetchall()) == 1000
+        with pytest.raises(adbc_driver_manager.Error):
+            cursor.execute("SELECT nothing")
+        status, kind, text = get(f"{http}/metrics")
+    assert status == 200 and kind.startswith("application/openmetrics-text"), kind
+    values = dict(re.findall(r"^(\S+) (\S+)$", text, re.MULTILINE))
+    assert int(values["sheaf_connections"]) >= 1
+    assert int(values["sheaf_tables"]) == 1
+    assert int(values["sheaf_rows_total"]) >= 1000
+    assert int(values["sheaf_statements_failed_total"]) >= 1
+    assert int(values["sheaf_memory_limit_bytes"]) > 0
+    assert 'sheaf_memory_bytes{use="queries"}' in values
+    assert text.endswith("# EOF\n")
+    assert server.stop() == 0
+
+
+def test_statements_are_logged(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHEAF_LOG", "sheaf::statement=debug")
+    server = Server(tmp_path / "db", "--log", "json")
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT sum(value) AS s FROM generate_series(1, 10)")
+        assert cursor.fetchall() == [(55,)]
+        with pytest.raises(adbc_driver_manager.Error):
+            cursor.execute("SELECT * FROM nothing_here")
+        cursor.execute("CREATE USER ada PASSWORD 'a secret'")
+    assert server.stop() == 0
+    text = server.process.stderr.read()
+    logged = [json.loads(line)["fields"] for line in text.splitlines() if line.startswith("{")]
+    done = [fields for fields in logged if fields.get("sql", "").startswith("SELECT sum")]
+    assert done and all(fields["query"] > 0 for fields in done)
+    assert any(fields["rows"] == 1 for fields in done)
+    assert any(fields.get("sqlstate") == "42P01" for fields in logged)
+    assert "a secret" not in text

@@ -1,0 +1,174 @@
+//! Who sends a request: a user's password is given once, for a token that the requests
+//! carry. Whoever has other means of knowing its users gives tokens of its own ([`Jwt`]).
+//!
+//! Where the database has no users and there is no such means, nobody needs to say who they
+//! are; the server then listens on the machine itself only.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use parking_lot::Mutex;
+use sheafdb::{Database, Login};
+use tokio::sync::Semaphore;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use crate::jwt::Jwt;
+use crate::status;
+use crate::tickets::Handle;
+
+/// Passwords that are checked at a time: each check takes 19 MiB and a processor.
+const CHECKS_AT_A_TIME: usize = 2;
+
+/// Tokens that are valid at a time.
+const TOKENS_MAX: usize = 100_000;
+
+/// See the module's documentation.
+pub(crate) struct Logins {
+    database: Database,
+    /// Whether users must log in though the database has none.
+    always: bool,
+    jwt: Option<Jwt>,
+    lifetime: Duration,
+    tokens: Mutex<HashMap<Handle, Token>>,
+    checks: Semaphore,
+}
+
+struct Token {
+    login: Arc<Login>,
+    user: Arc<str>,
+    until: Instant,
+}
+
+impl Logins {
+    pub(crate) fn new(
+        database: Database,
+        always: bool,
+        jwt: Option<Jwt>,
+        lifetime: Duration,
+    ) -> Self {
+        let (tokens, checks) = (Mutex::default(), Semaphore::new(CHECKS_AT_A_TIME));
+        Self { database, always, jwt, lifetime, tokens, checks }
+    }
+
+    /// The user that a request is from; `None` where nobody needs to be one.
+    pub(crate) fn user(&self, headers: &MetadataMap) -> Result<Option<Arc<str>>, Status> {
+        if let Some(token) = credentials(headers, "bearer") {
+            return self.of_token(token).map(Some);
+        }
+        let users = self.database.has_users().map_err(status::of_error)?;
+        match self.always || self.jwt.is_some() || users {
+            true => Err(status::unauthenticated("log in with a user and a password, or a token")),
+            false => Ok(None),
+        }
+    }
+
+    fn of_token(&self, token: &str) -> Result<Arc<str>, Status> {
+        let known = Handle::of_text(token).and_then(|handle| {
+            let tokens = self.tokens.lock();
+            let token = tokens.get(&handle).filter(|token| token.until > Instant::now())?;
+            Some((Arc::clone(&token.login), Arc::clone(&token.user)))
+        });
+        if let Some((login, user)) = known {
+            return match self.database.is_valid(&login).map_err(status::of_error)? {
+                true => Ok(user),
+                false => Err(status::unauthenticated("the password was changed: log in again")),
+            };
+        }
+        match &self.jwt {
+            Some(jwt) => jwt
+                .user(token)
+                .map_err(|why| status::unauthenticated(&format!("the token is not taken: {why}"))),
+            None => Err(status::unauthenticated("the token is not known, or over: log in again")),
+        }
+    }
+
+    /// The token for the user and the password that a request has.
+    pub(crate) async fn log_in(&self, headers: &MetadataMap) -> Result<String, Status> {
+        let (user, password) = credentials(headers, "basic")
+            .and_then(|text| String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok())
+            .and_then(|text| text.split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())))
+            .ok_or_else(|| status::unauthenticated("log in with a user and a password"))?;
+        let check = self.checks.acquire().await.map_err(status::internal)?;
+        let login = self.database.log_in(&user, &password).await.map_err(status::of_error)?;
+        drop(check);
+        let Some(login) = login else {
+            tracing::warn!(user, "a login failed");
+            return Err(status::unauthenticated("the user or the password is wrong"));
+        };
+        let handle = Handle::random()?;
+        let mut tokens = self.tokens.lock();
+        if tokens.len() >= TOKENS_MAX {
+            return Err(Status::resource_exhausted("[54000] too many users are logged in"));
+        }
+        let (user, until) = (login.user().into(), Instant::now() + self.lifetime);
+        tokens.insert(handle, Token { login: Arc::new(login), user, until });
+        Ok(handle.text())
+    }
+
+    /// Forgets tokens that are over.
+    pub(crate) fn expire(&self) {
+        let now = Instant::now();
+        self.tokens.lock().retain(|_, token| token.until > now);
+    }
+}
+
+/// What a request says in its header `authorization`, in this way.
+fn credentials<'a>(headers: &'a MetadataMap, way: &str) -> Option<&'a str> {
+    let (said, credentials) = headers.get("authorization")?.to_str().ok()?.split_once(' ')?;
+    said.eq_ignore_ascii_case(way).then(|| credentials.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    fn with(authorization: &str) -> MetadataMap {
+        let mut headers = MetadataMap::new();
+        headers.insert("authorization", authorization.parse().unwrap());
+        headers
+    }
+
+    fn basic(user: &str, password: &str) -> MetadataMap {
+        with(&format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+    }
+
+    #[tokio::test]
+    async fn a_password_gives_a_token_until_it_is_changed() {
+        let database = Database::in_memory().unwrap();
+        let session = database.session();
+        let logins = Logins::new(database, false, None, Duration::from_secs(60));
+        assert_eq!(logins.user(&MetadataMap::new()).unwrap(), None);
+        assert!(logins.log_in(&basic("ada", "right")).await.is_err());
+
+        session.query("CREATE USER ada PASSWORD 'right'").await.unwrap();
+        let refused = |headers| logins.user(&headers).unwrap_err().code();
+        assert_eq!(refused(MetadataMap::new()), Code::Unauthenticated);
+        for wrong in [basic("ada", "wrong"), basic("bob", "right"), with("Basic ????")] {
+            assert_eq!(logins.log_in(&wrong).await.unwrap_err().code(), Code::Unauthenticated);
+        }
+        let token = logins.log_in(&basic("ada", "right")).await.unwrap();
+        let token = with(&format!("bearer {token}"));
+        assert_eq!(logins.user(&token).unwrap().as_deref(), Some("ada"));
+        assert_eq!(refused(with("Bearer 00112233445566778899aabbccddeeff")), Code::Unauthenticated);
+
+        session.query("ALTER USER ada PASSWORD 'other'").await.unwrap();
+        assert_eq!(refused(token), Code::Unauthenticated);
+    }
+
+    #[tokio::test]
+    async fn a_token_ends() {
+        let database = Database::in_memory().unwrap();
+        database.session().query("CREATE USER ada PASSWORD 'right'").await.unwrap();
+        let logins = Logins::new(database, true, None, Duration::ZERO);
+        let token = logins.log_in(&basic("ada", "right")).await.unwrap();
+        assert!(logins.user(&with(&format!("Bearer {token}"))).is_err());
+        logins.expire();
+        assert!(logins.tokens.lock().is_empty());
+    }
+}
