@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Algorithm, Argon2};
 use sheaf_core::catalog::{PasswordHash, UserId};
 
 use crate::database::{Database, on_waiting_thread};
@@ -72,9 +72,10 @@ impl Database {
 pub(crate) fn hash(password: &str) -> Result<PasswordHash> {
     if password.starts_with(HASH) {
         let parsed = password_hash::PasswordHash::new(password).map_err(impossible)?;
-        Algorithm::try_from(parsed.algorithm)
-            .and_then(|_| argon2::Params::try_from(&parsed).map_err(Into::into))
-            .map_err(impossible)?;
+        argon2::Params::try_from(&parsed).map_err(impossible)?;
+        if parsed.salt.is_none() || parsed.hash.is_none() {
+            return Err(impossible(password_hash::Error::PhcStringField));
+        }
         return Ok(PasswordHash(password.to_owned()));
     }
     if password.is_empty() {

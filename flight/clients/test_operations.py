@@ -2,12 +2,13 @@
 
 import json
 import re
+import subprocess
 import urllib.request
 
 import adbc_driver_manager
 import pytest
 
-from conftest import Server
+from conftest import SHEAF, Server
 
 
 def get(url):
@@ -41,18 +42,20 @@ def test_health_and_metrics(tmp_path):
 
 def test_statements_are_logged(tmp_path, monkeypatch):
     monkeypatch.setenv("SHEAF_LOG", "sheaf::statement=debug")
+    made = [SHEAF, str(tmp_path / "db"), "-c", "CREATE USER ada PASSWORD 'x'"]
+    assert subprocess.run(made, timeout=60).returncode == 0
     server = Server(tmp_path / "db", "--log", "json")
-    with server.connect() as connection, connection.cursor() as cursor:
+    with server.connect(username="ada", password="x") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT sum(value) AS s FROM generate_series(1, 10)")
         assert cursor.fetchall() == [(55,)]
         with pytest.raises(adbc_driver_manager.Error):
             cursor.execute("SELECT * FROM nothing_here")
-        cursor.execute("CREATE USER ada PASSWORD 'a secret'")
+        cursor.execute("CREATE USER eve PASSWORD 'a secret'")
     assert server.stop() == 0
     text = server.process.stderr.read()
     logged = [json.loads(line)["fields"] for line in text.splitlines() if line.startswith("{")]
     done = [fields for fields in logged if fields.get("sql", "").startswith("SELECT sum")]
     assert done and all(fields["query"] > 0 for fields in done)
-    assert any(fields["rows"] == 1 for fields in done)
+    assert any(fields["rows"] == 1 and fields["user"] == "ada" for fields in done)
     assert any(fields.get("sqlstate") == "42P01" for fields in logged)
     assert "a secret" not in text

@@ -36,7 +36,7 @@ impl Jwt {
                 if secret.len() < 32 {
                     return Err("a secret of less than 32 bytes can be guessed".to_owned());
                 }
-                Ok(DecodingKey::from_secret(secret))
+                DecodingKey::from_secret(secret)
             }
             Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(key),
             Algorithm::EdDSA => DecodingKey::from_ed_pem(key),
@@ -77,7 +77,7 @@ mod tests {
     const SECRET: &[u8] = b"a secret of thirty-two bytes, or more";
 
     fn token(algorithm: Algorithm, claims: &Value) -> String {
-        encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(SECRET)).unwrap()
+        encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(SECRET).unwrap()).unwrap()
     }
 
     #[test]

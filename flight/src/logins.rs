@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use parking_lot::Mutex;
 use sheafdb::{Database, Login};
 use tokio::sync::Semaphore;
@@ -19,6 +20,12 @@ use tonic::metadata::MetadataMap;
 use crate::jwt::Jwt;
 use crate::status;
 use crate::tickets::Handle;
+
+/// Some clients write the padding, and others do not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Passwords that are checked at a time: each check takes 19 MiB and a processor.
 const CHECKS_AT_A_TIME: usize = 2;
@@ -89,7 +96,7 @@ impl Logins {
     /// The token for the user and the password that a request has.
     pub(crate) async fn log_in(&self, headers: &MetadataMap) -> Result<String, Status> {
         let (user, password) = credentials(headers, "basic")
-            .and_then(|text| String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok())
+            .and_then(|text| String::from_utf8(BASE64.decode(text).ok()?).ok())
             .and_then(|text| text.split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())))
             .ok_or_else(|| status::unauthenticated("log in with a user and a password"))?;
         let check = self.checks.acquire().await.map_err(status::internal)?;
@@ -135,7 +142,7 @@ mod tests {
     }
 
     fn basic(user: &str, password: &str) -> MetadataMap {
-        with(&format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+        with(&format!("Basic {}", BASE64.encode(format!("{user}:{password}"))))
     }
 
     #[tokio::test]

@@ -78,7 +78,7 @@ impl PinnedCatalog {
         &self.snapshot
     }
 
-    fn names(&self) -> &Arc<Catalog> {
+    pub(crate) fn names(&self) -> &Arc<Catalog> {
         self.snapshot.catalog()
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use super::inputs::is_glob;
 use super::remote;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -58,12 +59,13 @@ impl FileAccess {
         if remote::is_url(name) || !path.components().all(is_inside) {
             return Err(self.refused(name));
         }
-        // The folder may be one that a pattern would not mean as it is written.
-        let folder = match super::inputs::is_glob(name) {
+        let path = path.to_string_lossy();
+        // The folder's own name is no pattern, whatever is in it.
+        let folder = match is_glob(&path) && !folder.join(&*path).exists() {
             true => glob::Pattern::escape(&folder.to_string_lossy()),
             false => folder.to_string_lossy().into_owned(),
         };
-        Ok(Cow::Owned(format!("{folder}/{}", path.to_string_lossy())))
+        Ok(Cow::Owned(format!("{folder}/{path}")))
     }
 
     /// Refuses a path that [`Self::name`] let pass and that a link leads out of the folder,

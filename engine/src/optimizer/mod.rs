@@ -6,9 +6,9 @@
 //!     join_order     the cheapest tree over a graph
 //!   orient_joins     the smaller side of each join to the left
 //!     estimate       rows and distinct values of a logical plan
-//!   spilling         operators that spill where others would not fit
 //!   compact_texts    fewer buffers of text in what joins are built from
 //!   keep_order       rows of files in the order of the files
+//!   spilling_limits  ORDER BY with a LIMIT that does not fit in memory
 //!   unique_names     names of columns that filters can be pushed down by
 //!   yielding_joins   joins that let their statement be ended
 //! ```
@@ -24,7 +24,7 @@ use compact_texts::CompactTexts;
 use keep_order::KeepOrder;
 use orient_joins::{OrientJoins, SheafJoinSelection};
 use reorder_joins::ReorderJoins;
-use spilling::{SpillingJoins, SpillingLimits};
+use spilling_limits::SpillingLimits;
 use unique_names::{SheafFilterPushdown, UniqueNames};
 use yielding_joins::YieldingJoins;
 
@@ -35,7 +35,7 @@ mod join_order;
 mod keep_order;
 mod orient_joins;
 mod reorder_joins;
-mod spilling;
+mod spilling_limits;
 mod unique_names;
 mod yielding_joins;
 
@@ -62,9 +62,6 @@ pub(crate) fn physical_rules(
         _ => rule,
     };
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(ours).collect();
-    let joins = rules.iter().position(|rule| rule.name() == SheafJoinSelection.name());
-    let after = joins.map_or(0, |at| at + 1);
-    rules.insert(after, Arc::new(SpillingJoins(Arc::clone(memory))));
     rules.push(Arc::new(SpillingLimits(Arc::clone(memory))));
     rules.extend([Arc::new(CompactTexts) as _, Arc::new(KeepOrder) as _]);
     rules.push(Arc::new(YieldingJoins));

@@ -72,12 +72,15 @@ fn drop(parser: &mut Parser) -> Result<UserStatement> {
 fn password(parser: &mut Parser) -> Result<Password> {
     let _ = parser.parse_keyword(Keyword::WITH);
     parser.expect_keyword_is(Keyword::PASSWORD)?;
-    Ok(Password(parser.parse_literal_string()?))
+    // A word would do as a text elsewhere.
+    match parser.peek_token_ref().token {
+        Token::Word(_) => Ok(parser.expected_ref("a text in quotes", parser.peek_token_ref())?),
+        _ => Ok(Password(parser.parse_literal_string()?)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::sql::{Statement, parse};
 
     #[test]

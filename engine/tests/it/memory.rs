@@ -60,18 +60,9 @@ fn orders_and_groups_that_do_not_fit_spill() {
 }
 
 #[test]
-fn joins_and_limits_that_do_not_fit_are_sorted() {
+fn a_limit_that_does_not_fit_is_sorted() {
     let folder = tempfile::tempdir().unwrap();
-    let (database, session) = small(folder.path(), 64 << 20);
-    for (join, counted) in [
-        ("JOIN t AS u ON t.label = u.label AND t.n = u.n", [ROWS, ROWS]),
-        ("LEFT JOIN t AS u ON t.n = u.m AND u.n < 10", [ROWS, 10]),
-        ("FULL JOIN t AS u ON t.n = u.n + 1 AND t.label > 'a'", [ROWS + 1, ROWS]),
-        ("LEFT JOIN (SELECT * FROM t WHERE false) AS u ON t.n = u.n", [ROWS, 0]),
-    ] {
-        let sql = format!("SELECT count(*), count(u.n) FROM t {join}");
-        assert_eq!(texts(&session, &sql)[0], counted.map(|n| n.to_string()), "{sql}");
-    }
+    let (database, session) = small(folder.path(), 128 << 20);
     let page = "SELECT n, label FROM t ORDER BY m DESC, label OFFSET 900000 LIMIT 2";
     let expected: Vec<Vec<String>> = [99_999, 99_998]
         .map(|m: u64| {
@@ -87,15 +78,15 @@ fn joins_and_limits_that_do_not_fit_are_sorted() {
 fn a_query_that_cannot_spill_says_what_it_needs() {
     let folder = tempfile::tempdir().unwrap();
     let (database, session) = small(folder.path(), 64 << 20);
-    let list = "SELECT array_length(array_agg(label)) FROM t";
+    let none = "SELECT count(*) FROM t WHERE label NOT IN (SELECT label FROM t)";
     let error = session
-        .query_blocking(list, vec![])
+        .query_blocking(none, vec![])
         .and_then(|output| session.block_on(output.collect())?)
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::OutOfMemory, "{error:?}");
     assert!(error.hint.unwrap().contains("SET memory_limit"));
     session.execute_blocking("SET memory_limit = '4GB'").unwrap();
-    assert_eq!(texts(&session, list), [[ROWS.to_string()]]);
+    assert_eq!(texts(&session, none), [["0"]]);
     assert_eq!(texts(&session, "SHOW memory_limit")[0].last().unwrap(), "3.7 GiB");
     database.close().unwrap();
 }

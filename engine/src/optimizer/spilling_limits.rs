@@ -1,0 +1,69 @@
+//! ORDER BY with a LIMIT that does not fit.
+//!
+//! The first rows of all are kept in memory, which cannot spill. When that is more than a part
+//! of what queries may hold, all rows are sorted and the rest is cut off: slower, and answered.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+
+/// One over this of what queries may hold is for one operator that cannot spill.
+const SHARE: usize = 4;
+
+/// Bytes that a row takes beside its values, for its place among the others.
+const ROW_BYTES: usize = 24;
+
+/// Bytes that a value of a type without a width takes, more or less.
+const VALUE_BYTES: usize = 48;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct SpillingLimits(pub Arc<dyn MemoryPool>);
+
+impl PhysicalOptimizerRule for SpillingLimits {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let spilling = |plan: Arc<dyn ExecutionPlan>| {
+            let sort = plan.downcast_ref::<SortExec>();
+            let Some((sort, fetch)) = sort.and_then(|sort| Some((sort, sort.fetch()?))) else {
+                return Ok(Transformed::no(plan));
+            };
+            if fits(&self.0, fetch, &plan) {
+                return Ok(Transformed::no(plan));
+            }
+            let all = Arc::new(sort.with_fetch(None));
+            Ok(Transformed::yes(Arc::new(LocalLimitExec::new(all, fetch)) as _))
+        };
+        plan.transform_up(spilling).data()
+    }
+
+    fn name(&self) -> &str {
+        "spilling_limits"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Whether one operator may keep so many rows of a plan.
+fn fits(memory: &Arc<dyn MemoryPool>, rows: usize, plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let MemoryLimit::Finite(all) = memory.memory_limit() else { return true };
+    rows.saturating_mul(row_bytes(&plan.schema())) <= all / SHARE
+}
+
+fn row_bytes(schema: &Schema) -> usize {
+    let width = |data_type: &DataType| data_type.primitive_width().unwrap_or(VALUE_BYTES);
+    ROW_BYTES + schema.fields().iter().map(|field| width(field.data_type())).sum::<usize>()
+}
