@@ -166,11 +166,17 @@ def test_14_a_public_address_needs_tls_and_users(authority, tmp_path):
     server = Server(tmp_path / "db", *tls, address="0.0.0.0:0")
     roots = {DatabaseOptions.TLS_ROOT_CERTS.value: (authority / "ca.pem").read_text()}
     with server.connect(username="ada", password="x", **roots) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("DROP USER ada")
+        assert one(connection, "SELECT 1") == (1,)
+    with pytest.raises(adbc_driver_manager.Error, match="28000"):
+        with server.connect(username="ada", password="x", **roots) as connection:
+            with connection.cursor() as cursor:
+                # Its end is told to a server that does not know the user any more.
+                cursor.execute("DROP USER ada")
     # Without its last user it is not open to everyone.
     assert is_refused(server, **roots)
     assert server.stop() == 0
+    users = sheaf(tmp_path / "db", "-c", "SELECT 'none' FROM sheaf.users HAVING count(*) = 0")
+    assert "none" in users.stdout, users.stdout + users.stderr
     ended = sheaf("serve", tmp_path / "db", "--tls-cert", authority / "server.pem", "--tls-key", SHEAF)
     assert ended.returncode != 0 and "cannot listen" in ended.stderr, ended.stderr
 
