@@ -47,13 +47,14 @@ async fn set_one(
         Some(OptionValue::Double(value)) => Some(value.to_string()),
         Some(OptionValue::Texts(_)) => return Err(OptionErrorValue::InvalidValue),
     };
-    match (name, value) {
+    match (name, &value) {
         (CATALOG_NAME, _) if text.as_deref().is_none_or(|it| it.is_empty() || it == CATALOG) => {
             Ok(())
         }
-        (VIEWS, None) => Ok(client.kept.views.store(false, Ordering::Relaxed)),
-        (VIEWS, Some(OptionValue::Bool(views))) => {
-            Ok(client.kept.views.store(views, Ordering::Relaxed))
+        (VIEWS, None | Some(OptionValue::Bool(_))) => {
+            let views = value == Some(OptionValue::Bool(true));
+            client.kept.views.store(views, Ordering::Relaxed);
+            Ok(())
         }
         (CATALOG_NAME | VIEWS, _) => Err(OptionErrorValue::InvalidValue),
         (SCHEMA, _) => set_setting(client, SEARCH_PATH, text).await,
