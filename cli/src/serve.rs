@@ -39,6 +39,10 @@ fn options_of(args: &ServeArgs) -> Result<Options, Failure> {
     let mut options = Options::new(args.flight);
     if let Some(folder) = &args.files {
         options.files = FileAccess::below(folder).map_err(|error| unusable(folder, &error))?;
+        let (files, database) = (folder.canonicalize()?, args.path.canonicalize()?);
+        if files.starts_with(&database) || database.starts_with(&files) {
+            return Err(unusable(folder, &"the database's own files would be in it"));
+        }
     }
     if let (Some(certificate), Some(key)) = (&args.tls.tls_cert, &args.tls.tls_key) {
         options.tls = Some(Tls {

@@ -16,6 +16,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// How the hashes begin that may be given in place of a password.
 const HASH: &str = "$argon2id$";
 
+/// What a check of a given hash may cost: memory, and times that it is gone through.
+const KIB_MAX: u32 = 256 << 10;
+const PASSES_MAX: u32 = 16;
+const LANES_MAX: u32 = 8;
+
 /// A user whose password was right. It stays so until the password is changed or the user
 /// is dropped: see [`Database::is_valid`].
 #[derive(Clone, Debug)]
@@ -72,7 +77,10 @@ impl Database {
 pub(crate) fn hash(password: &str) -> Result<PasswordHash> {
     if password.starts_with(HASH) {
         let parsed = password_hash::PasswordHash::new(password).map_err(impossible)?;
-        argon2::Params::try_from(&parsed).map_err(impossible)?;
+        let cost = argon2::Params::try_from(&parsed).map_err(impossible)?;
+        if cost.m_cost() > KIB_MAX || cost.t_cost() > PASSES_MAX || cost.p_cost() > LANES_MAX {
+            return Err(impossible(password_hash::Error::ParamsMaxExceeded));
+        }
         if parsed.salt.is_none() || parsed.hash.is_none() {
             return Err(impossible(password_hash::Error::PhcStringField));
         }
@@ -119,6 +127,8 @@ mod tests {
         assert!(!is_right("open sesam", &kept).unwrap());
         assert_ne!(hash("open sesame").unwrap(), kept);
         assert_eq!(hash(&kept.0).unwrap(), kept);
+        let dear = kept.0.replace("m=19456", "m=4294967295");
+        assert_eq!(hash(&dear).unwrap_err().kind, ErrorKind::InvalidParameter, "{dear}");
         assert_eq!(hash("").unwrap_err().kind, ErrorKind::InvalidParameter);
         assert_eq!(hash("$argon2id$nonsense").unwrap_err().kind, ErrorKind::InvalidParameter);
     }

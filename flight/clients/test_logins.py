@@ -193,6 +193,13 @@ def test_files_of_the_server_are_not_for_clients(server, cursor, tmp_path):
     assert not (tmp_path / "new.csv").exists()
 
 
+def test_files_of_the_database_are_never(tmp_path):
+    for folder in (tmp_path, tmp_path / "db"):
+        (tmp_path / "db").mkdir(exist_ok=True)
+        ended = sheaf("serve", tmp_path / "db", "--flight", "127.0.0.1:0", "--files", folder)
+        assert ended.returncode != 0 and "the database's own files" in ended.stderr, ended.stderr
+
+
 def test_files_in_a_folder_are(tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()

@@ -11,11 +11,18 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tonic::Extensions;
 use tonic::transport::server::{Connected, TlsConnectInfo};
 
 use crate::sessions::{ClientSession, Sessions};
 use crate::tickets::Handle;
+
+/// How long a client may be silent at first. Later it is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Bytes that a connection of HTTP/2 begins with.
+const PREFACE_LEN: usize = 24;
 
 /// Users that one connection has sessions of: programs between may serve many.
 const USERS_MAX: usize = 1000;
@@ -66,6 +73,9 @@ pub(crate) fn of(extensions: &Extensions) -> Option<&Arc<Connection>> {
 pub(crate) struct Socket {
     tcp: TcpStream,
     connection: Arc<Connection>,
+    /// Until the client has begun to speak, when its silence ends the connection.
+    silence: Option<Pin<Box<Sleep>>>,
+    heard: usize,
     _place: OwnedSemaphorePermit,
 }
 
@@ -104,7 +114,8 @@ pub(crate) fn accept(
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        Some((Ok(Socket { tcp, connection, _place: place }), state))
+        let silence = Some(Box::pin(tokio::time::sleep(SILENCE)));
+        Some((Ok(Socket { tcp, connection, silence, heard: 0, _place: place }), state))
     })
 }
 
@@ -133,7 +144,18 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buffer)
+        if let Some(silence) = &mut self.silence
+            && silence.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.tcp).poll_read(cx, buffer);
+        self.heard = self.heard.saturating_add(buffer.filled().len() - before);
+        if self.heard >= PREFACE_LEN {
+            self.silence = None;
+        }
+        read
     }
 }
 

@@ -3,6 +3,8 @@
 //! ```text
 //!   server      listens, limits, shuts down
 //!      |
+//!   guard       who is not known is not listened to
+//!      |
 //!   service     one method per call of Flight; what each command and action is for
 //!      |
 //!   logins, jwt                       whose request it is
@@ -16,6 +18,7 @@
 //! ```
 
 mod connection;
+mod guard;
 mod incoming;
 mod ingest;
 mod jwt;

@@ -2,10 +2,12 @@
 //! carry. Whoever has other means of knowing its users gives tokens of its own ([`Jwt`]).
 //!
 //! Where the database has no users and there is no such means, nobody needs to say who they
-//! are; the server then listens on the machine itself only.
+//! are; the server then listens on the machine itself only. Once there was a user it stays
+//! closed to others, also when the last one is dropped.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -30,6 +32,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Passwords that are checked at a time: each check takes 19 MiB and a processor.
 const CHECKS_AT_A_TIME: usize = 2;
 
+/// Clients that wait for such a check; more are refused.
+const WAITING_MAX: usize = 64;
+
 /// Tokens that are valid at a time.
 const TOKENS_MAX: usize = 100_000;
 
@@ -37,11 +42,12 @@ const TOKENS_MAX: usize = 100_000;
 pub(crate) struct Logins {
     database: Database,
     /// Whether users must log in though the database has none.
-    always: bool,
+    always: AtomicBool,
     jwt: Option<Jwt>,
     lifetime: Duration,
     tokens: Mutex<HashMap<Handle, Token>>,
-    checks: Semaphore,
+    checks: Arc<Semaphore>,
+    waiting: Semaphore,
 }
 
 struct Token {
@@ -57,8 +63,15 @@ impl Logins {
         jwt: Option<Jwt>,
         lifetime: Duration,
     ) -> Self {
-        let (tokens, checks) = (Mutex::default(), Semaphore::new(CHECKS_AT_A_TIME));
-        Self { database, always, jwt, lifetime, tokens, checks }
+        Self {
+            database,
+            always: always.into(),
+            jwt,
+            lifetime,
+            tokens: Mutex::default(),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_A_TIME)),
+            waiting: Semaphore::new(WAITING_MAX),
+        }
     }
 
     /// The user that a request is from; `None` where nobody needs to be one.
@@ -66,8 +79,10 @@ impl Logins {
         if let Some(token) = credentials(headers, "bearer") {
             return self.of_token(token).map(Some);
         }
-        let users = self.database.has_users().map_err(status::of_error)?;
-        match self.always || self.jwt.is_some() || users {
+        if self.database.has_users().map_err(status::of_error)? {
+            self.always.store(true, Ordering::Relaxed);
+        }
+        match self.always.load(Ordering::Relaxed) || self.jwt.is_some() {
             true => Err(status::unauthenticated("log in with a user and a password, or a token")),
             false => Ok(None),
         }
@@ -99,9 +114,10 @@ impl Logins {
             .and_then(|text| String::from_utf8(BASE64.decode(text).ok()?).ok())
             .and_then(|text| text.split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())))
             .ok_or_else(|| status::unauthenticated("log in with a user and a password"))?;
-        let check = self.checks.acquire().await.map_err(status::internal)?;
-        let login = self.database.log_in(&user, &password).await.map_err(status::of_error)?;
-        drop(check);
+        let _waiting = self.waiting.try_acquire().map_err(|_| {
+            Status::resource_exhausted("[53300] too many log in at this moment: try again")
+        })?;
+        let login = self.checked(user.clone(), password).await?;
         let Some(login) = login else {
             tracing::warn!(user, "a login failed");
             return Err(status::unauthenticated("the user or the password is wrong"));
@@ -114,6 +130,18 @@ impl Logins {
         let (user, until) = (login.user().into(), Instant::now() + self.lifetime);
         tokens.insert(handle, Token { login: Arc::new(login), user, until });
         Ok(handle.text())
+    }
+
+    /// The check of a password goes on when its client has gone, and takes its place till then.
+    async fn checked(&self, user: String, password: String) -> Result<Option<Login>, Status> {
+        let place = Arc::clone(&self.checks).acquire_owned().await.map_err(status::internal)?;
+        let database = self.database.clone();
+        let check = tokio::spawn(async move {
+            let login = database.log_in(&user, &password).await;
+            drop(place);
+            login
+        });
+        check.await.map_err(status::internal)?.map_err(status::of_error)
     }
 
     /// Forgets tokens that are over.

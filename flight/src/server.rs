@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use crate::connection::{self, Places};
+use crate::guard::Guarded;
 use crate::jwt::Jwt;
 use crate::logins::Logins;
 use crate::service::Service;
@@ -22,6 +23,9 @@ use crate::sessions::Sessions;
 
 /// How long statements may run on when the server ends.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long connections may then take to close.
+const LAST: Duration = Duration::from_secs(5);
 
 /// How long a client may take to agree on how to encrypt.
 const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
@@ -121,7 +125,7 @@ impl Server {
         }
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
-        // The last user may be dropped while the server runs.
+        // Nobody is to come in that could not before.
         let always = is_public && !knows_clients;
         let logins = Logins::new(database.clone(), always, options.jwt.clone(), options.login);
         let sessions = Sessions::new(database, logins, options.files.clone(), options.idle);
@@ -158,9 +162,10 @@ impl Server {
         };
         let housekeeping = tokio::spawn(expire(Arc::clone(&sessions)));
         let incoming = Box::pin(connection::accept(listener, Arc::clone(&sessions), places));
-        let flight = FlightServiceServer::new(Service::new(sessions))
+        let flight = FlightServiceServer::new(Service::new(Arc::clone(&sessions)))
             .max_decoding_message_size(options.message_bytes)
             .max_encoding_message_size(usize::MAX);
+        let flight = Guarded { flight, sessions };
         let mut served =
             pin!(transport.add_service(flight).serve_with_incoming_shutdown(incoming, shutdown));
         let served = tokio::select! {
@@ -169,7 +174,8 @@ impl Server {
                 for statement in database.statements() {
                     database.cancel(statement.id);
                 }
-                served.await
+                // Who neither sends nor takes what was begun keeps its connection open.
+                tokio::time::timeout(LAST, &mut served).await.unwrap_or(Ok(()))
             }
         };
         housekeeping.abort();

@@ -60,6 +60,10 @@ impl FileAccess {
             return Err(self.refused(name));
         }
         let path = path.to_string_lossy();
+        // A pattern such as `.*` would mean the folder above, too.
+        if is_glob(&path) && path.split('/').any(|part| part.starts_with('.') && part != ".") {
+            return Err(self.refused(name));
+        }
         // The folder's own name is no pattern, whatever is in it.
         let folder = match is_glob(&path) && !folder.join(&*path).exists() {
             true => glob::Pattern::escape(&folder.to_string_lossy()),
@@ -77,7 +81,11 @@ impl FileAccess {
             Some(real) if real.starts_with(folder) && (real != *folder || there != Some(path)) => {
                 Ok(())
             }
-            _ => Err(self.refused(&path.to_string_lossy())),
+            // The client is not told where to.
+            _ => Err(Error::new(
+                ErrorKind::InsufficientPrivilege,
+                "this session may not use what a link leads to",
+            )),
         }
     }
 
@@ -118,7 +126,9 @@ mod tests {
         access.check(&folder.join("deep/new/newer.csv")).unwrap();
         assert!(access.name("deep/*.csv").unwrap().contains("in[[]side[]]/deep/*.csv"));
 
-        for name in ["../secret.csv", "deep/../../secret.csv", "/etc/passwd", "https://x/y.csv"] {
+        for name in
+            ["../secret.csv", "deep/../../secret.csv", "/etc/passwd", "https://x/y.csv", ".*/x"]
+        {
             let error = access.name(name).unwrap_err();
             assert_eq!(error.kind, ErrorKind::InsufficientPrivilege, "{name}");
         }

@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Fields};
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 /// One over this of what queries may hold is for one operator that cannot spill.
 const SHARE: usize = 4;
@@ -60,10 +60,20 @@ impl PhysicalOptimizerRule for SpillingLimits {
 /// Whether one operator may keep so many rows of a plan.
 fn fits(memory: &Arc<dyn MemoryPool>, rows: usize, plan: &Arc<dyn ExecutionPlan>) -> bool {
     let MemoryLimit::Finite(all) = memory.memory_limit() else { return true };
-    rows.saturating_mul(row_bytes(&plan.schema())) <= all / SHARE
+    // Each partition keeps as many.
+    let rows = rows.saturating_mul(plan.output_partitioning().partition_count());
+    rows.saturating_mul(ROW_BYTES + row_bytes(plan.schema().fields())) <= all / SHARE
 }
 
-fn row_bytes(schema: &Schema) -> usize {
-    let width = |data_type: &DataType| data_type.primitive_width().unwrap_or(VALUE_BYTES);
-    ROW_BYTES + schema.fields().iter().map(|field| width(field.data_type())).sum::<usize>()
+fn row_bytes(fields: &Fields) -> usize {
+    fields.iter().map(|field| value_bytes(field.data_type())).sum()
+}
+
+fn value_bytes(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::FixedSizeBinary(len) => *len as usize,
+        DataType::FixedSizeList(item, len) => *len as usize * value_bytes(item.data_type()),
+        DataType::Struct(fields) => row_bytes(fields),
+        other => other.primitive_width().unwrap_or(VALUE_BYTES),
+    }
 }

@@ -147,15 +147,21 @@ impl Running {
     }
 }
 
-/// How a statement begins, up to a password that it sets.
+/// How a statement begins. Of one that may set a password, right or wrong as SQL, no text in
+/// quotes is shown.
 fn shown(sql: &str) -> String {
     let mut text: String = sql.trim().chars().take(TEXT_MAX).collect();
     let lower = text.to_ascii_lowercase();
-    if lower.contains(" user ")
-        && let Some(at) = lower.find("password")
+    let has_one_of = |words: [&str; 2]| {
+        let mut found = lower.split(|c: char| !c.is_alphanumeric() && c != '_');
+        found.any(|word| words.contains(&word))
+    };
+    if has_one_of(["create", "alter"])
+        && has_one_of(["user", "role"])
+        && let Some(at) = text.find(['\'', '"', '$'])
     {
-        text.truncate(at + "password".len());
-        text.push_str(" …");
+        text.truncate(at);
+        text.push('…');
     }
     text
 }
@@ -336,6 +342,10 @@ mod tests {
     #[test]
     fn passwords_are_not_shown() {
         assert_eq!(shown("Create User ada Password 'x'; SELECT 1"), "Create User ada Password …");
-        assert_eq!(shown(" SELECT password FROM users "), "SELECT password FROM users");
+        assert_eq!(
+            shown("ALTER/* */ROLE\nada\tIDENTIFIED $$x$$"),
+            "ALTER/* */ROLE\nada\tIDENTIFIED …"
+        );
+        assert_eq!(shown(" SELECT 'password' FROM users "), "SELECT 'password' FROM users");
     }
 }
