@@ -58,7 +58,7 @@ pub enum Command {
     Import(ImportArgs),
     /// Serve a database to clients of Arrow Flight SQL on this machine: Python (ADBC), JDBC,
     /// ODBC and others
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Read every file of a database, check it, and say what was found
     Verify {
         /// The database's folder
