@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::steps::Steps;
-use crate::workspace::{debug_dir, sheaf};
+use crate::workspace::{debug_dir, forget_us, sheaf};
 
 /// A fenced block.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,11 +73,10 @@ fn run_sh(code: &str) -> Result<(), String> {
     let mut path: Vec<PathBuf> = vec![std::path::absolute(debug_dir()).map_err(|e| e.to_string())?];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let path = std::env::join_paths(path).map_err(|e| e.to_string())?;
-    let status = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &script])
-        .env("PATH", path)
-        .stdin(Stdio::null())
-        .status();
+    let mut bash = Command::new("bash");
+    bash.args(["-euo", "pipefail", "-c", &script]).env("PATH", path).stdin(Stdio::null());
+    forget_us(&mut bash);
+    let status = bash.status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("the block ended with {status}")),

@@ -14,16 +14,20 @@ pub fn enter() -> Result<(), String> {
 /// `cargo` with these arguments; the one that runs us, so that toolchains agree.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo told this program about itself: build scripts that look at it (ring's) would
-    // run again, and everything above be compiled again, whenever it is another.
+    forget_us(&mut command);
+    command.args(arguments);
+    command
+}
+
+/// Keeps what cargo told this program about itself from a command. Build scripts that look at
+/// it (ring's) would run again, and everything above be compiled again, whenever it is another.
+pub fn forget_us(command: &mut Command) {
+    let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
     for (name, _) in std::env::vars_os() {
-        let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
         if name.to_str().is_some_and(|name| about_us.iter().any(|it| name.starts_with(it))) {
             command.env_remove(name);
         }
     }
-    command.args(arguments);
-    command
 }
 
 /// The folder of dev-profile binaries.
