@@ -56,8 +56,7 @@ pub enum Command {
     Tour(TourArgs),
     /// Load files into a table, which is made when it is not there
     Import(ImportArgs),
-    /// Serve a database to clients of Arrow Flight SQL on this machine: Python (ADBC), JDBC,
-    /// ODBC and others
+    /// Serve a database to clients of Arrow Flight SQL: Python (ADBC), JDBC, ODBC and others
     Serve(Box<ServeArgs>),
     /// Read every file of a database, check it, and say what was found
     Verify {
