@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sheaf_flight::{Jwt, Options, Server, Tls, Watch};
 use sheafdb::{Database, FileAccess, OpenOptions};
 use tracing_subscriber::EnvFilter;
@@ -16,6 +17,7 @@ use crate::message::Failure;
 /// Serves until Ctrl-C or a termination signal.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     log(args.log);
+    allow_files();
     let options = OpenOptions::new().read_only(args.read_only).create(!args.read_only);
     let database = Database::open_with(&args.path, options)?;
     if let Some(limit) = &args.memory_limit {
@@ -99,6 +101,16 @@ async fn serve(
         .serve(interrupted)
         .await
         .map_err(|error| Failure::Other(format!("the server failed: {error}")))
+}
+
+/// Each connection is a file to the system, which often allows 1,024 of them to a process, and
+/// more to one that asks.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let asked = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, asked) {
+        tracing::warn!(%error, "no more files may be open than {:?}", limit.current);
+    }
 }
 
 /// Logs to the standard error output what the variable `SHEAF_LOG` asks for.

@@ -12,11 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
-use tonic::Extensions;
 use tonic::transport::server::{Connected, TlsConnectInfo};
+use tonic::{Extensions, Status};
 
 use crate::sessions::{ClientSession, Sessions};
-use crate::tickets::Handle;
 
 /// How long a client may be silent at first. Later it is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -29,7 +28,6 @@ const USERS_MAX: usize = 1000;
 
 /// What belongs to a connection. It ends when the connection and the calls on it have.
 pub(crate) struct Connection {
-    pub(crate) id: String,
     sessions: Weak<Sessions>,
     /// Of each user that it serves: mostly of one.
     of_users: Mutex<Vec<Arc<ClientSession>>>,
@@ -40,26 +38,30 @@ impl Connection {
     pub(crate) fn session(
         &self,
         user: Option<&Arc<str>>,
-        new: impl FnOnce() -> ClientSession,
-    ) -> Arc<ClientSession> {
+        new: impl FnOnce() -> Result<ClientSession, Status>,
+    ) -> Result<Arc<ClientSession>, Status> {
         let mut of_users = self.of_users.lock();
         if let Some(known) = of_users.iter().find(|session| session.user.as_ref() == user) {
-            return Arc::clone(known);
+            return Ok(Arc::clone(known));
         }
+        let session = Arc::new(new()?);
         if of_users.len() == USERS_MAX {
-            of_users.remove(0);
+            self.leave(&of_users.remove(0));
         }
-        let session = Arc::new(new());
         of_users.push(Arc::clone(&session));
-        session
+        Ok(session)
+    }
+
+    fn leave(&self, session: &ClientSession) {
+        if let Some(sessions) = self.sessions.upgrade() {
+            sessions.leave(&session.id);
+        }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(sessions) = self.sessions.upgrade() {
-            sessions.close(&self.id);
-        }
+        self.of_users.lock().iter().for_each(|session| self.leave(session));
     }
 }
 
@@ -125,9 +127,8 @@ async fn open(
 ) -> io::Result<(TcpStream, Arc<Connection>)> {
     let (tcp, _) = listener.accept().await?;
     tcp.set_nodelay(true)?;
-    let id = Handle::random().map_err(io::Error::other)?.text();
     let sessions = Arc::downgrade(sessions);
-    Ok((tcp, Arc::new(Connection { id, sessions, of_users: Mutex::default() })))
+    Ok((tcp, Arc::new(Connection { sessions, of_users: Mutex::default() })))
 }
 
 impl Connected for Socket {

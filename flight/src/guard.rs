@@ -1,6 +1,8 @@
 //! Nobody's messages are read before it is known whose they are: each may take as much
 //! memory as messages may. A handshake, by which a client says who it is, has no message
 //! that is read.
+//!
+//! The answer goes with the request, so that it is not asked for again.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,11 +11,12 @@ use std::task::{Context, Poll};
 use arrow_flight::flight_service_server::FlightServiceServer;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service as Call, http};
-use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
+use tonic::{Extensions, Status};
 
 use crate::service::Service;
 use crate::sessions::Sessions;
+use crate::status;
 
 /// How the path of a handshake ends.
 const HANDSHAKE: &str = "/Handshake";
@@ -23,6 +26,16 @@ const HANDSHAKE: &str = "/Handshake";
 pub(crate) struct Guarded {
     pub(crate) flight: FlightServiceServer<Service>,
     pub(crate) sessions: Arc<Sessions>,
+}
+
+/// Whose request it is; nobody's where nobody needs to log in.
+#[derive(Clone)]
+struct From(Option<Arc<str>>);
+
+/// The user that a request is from, which went past [`Guarded`].
+pub(crate) fn user_of(extensions: &Extensions) -> Result<Option<Arc<str>>, Status> {
+    let from = extensions.get::<From>();
+    from.map(|from| from.0.clone()).ok_or_else(|| status::internal("a request came unguarded"))
 }
 
 impl NamedService for Guarded {
@@ -38,12 +51,12 @@ impl Call<http::Request<Body>> for Guarded {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         if !request.uri().path().ends_with(HANDSHAKE) {
-            let headers = MetadataMap::from_headers(request.headers().clone());
-            if let Err(refused) = self.sessions.logins().user(&headers) {
-                return Box::pin(std::future::ready(Ok(refused.into_http())));
-            }
+            match self.sessions.logins().user(request.headers()) {
+                Ok(user) => request.extensions_mut().insert(From(user)),
+                Err(refused) => return Box::pin(std::future::ready(Ok(refused.into_http()))),
+            };
         }
         Call::call(&mut self.flight, request)
     }

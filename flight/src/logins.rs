@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use sheafdb::{Database, Login};
 use tokio::sync::Semaphore;
 use tonic::Status;
-use tonic::metadata::MetadataMap;
+use tonic::codegen::http::HeaderMap;
 
 use crate::jwt::Jwt;
 use crate::status;
@@ -35,8 +35,9 @@ const CHECKS_AT_A_TIME: usize = 2;
 /// Clients that wait for such a check; more are refused.
 const WAITING_MAX: usize = 64;
 
-/// Tokens that are valid at a time.
+/// Tokens that are valid at a time, of all users and of one, whose oldest goes.
 const TOKENS_MAX: usize = 100_000;
+const TOKENS_OF_ONE: usize = 1000;
 
 /// See the module's documentation.
 pub(crate) struct Logins {
@@ -75,7 +76,7 @@ impl Logins {
     }
 
     /// The user that a request is from; `None` where nobody needs to be one.
-    pub(crate) fn user(&self, headers: &MetadataMap) -> Result<Option<Arc<str>>, Status> {
+    pub(crate) fn user(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Status> {
         if let Some(token) = credentials(headers, "bearer") {
             return self.of_token(token).map(Some);
         }
@@ -109,7 +110,7 @@ impl Logins {
     }
 
     /// The token for the user and the password that a request has.
-    pub(crate) async fn log_in(&self, headers: &MetadataMap) -> Result<String, Status> {
+    pub(crate) async fn log_in(&self, headers: &HeaderMap) -> Result<String, Status> {
         let (user, password) = credentials(headers, "basic")
             .and_then(|text| String::from_utf8(BASE64.decode(text).ok()?).ok())
             .and_then(|text| text.split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())))
@@ -123,11 +124,18 @@ impl Logins {
             return Err(status::unauthenticated("the user or the password is wrong"));
         };
         let handle = Handle::random()?;
+        let (user, until) = (Arc::from(login.user()), Instant::now() + self.lifetime);
         let mut tokens = self.tokens.lock();
+        let theirs = || tokens.iter().filter(|(_, token)| token.user == user);
+        if theirs().count() >= TOKENS_OF_ONE
+            && let Some(oldest) = theirs().min_by_key(|(_, token)| token.until)
+        {
+            let oldest = *oldest.0;
+            tokens.remove(&oldest);
+        }
         if tokens.len() >= TOKENS_MAX {
             return Err(Status::resource_exhausted("[54000] too many users are logged in"));
         }
-        let (user, until) = (login.user().into(), Instant::now() + self.lifetime);
         tokens.insert(handle, Token { login: Arc::new(login), user, until });
         Ok(handle.text())
     }
@@ -152,7 +160,7 @@ impl Logins {
 }
 
 /// What a request says in its header `authorization`, in this way.
-fn credentials<'a>(headers: &'a MetadataMap, way: &str) -> Option<&'a str> {
+fn credentials<'a>(headers: &'a HeaderMap, way: &str) -> Option<&'a str> {
     let (said, credentials) = headers.get("authorization")?.to_str().ok()?.split_once(' ')?;
     said.eq_ignore_ascii_case(way).then(|| credentials.trim())
 }
@@ -163,13 +171,13 @@ mod tests {
 
     use super::*;
 
-    fn with(authorization: &str) -> MetadataMap {
-        let mut headers = MetadataMap::new();
+    fn with(authorization: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         headers.insert("authorization", authorization.parse().unwrap());
         headers
     }
 
-    fn basic(user: &str, password: &str) -> MetadataMap {
+    fn basic(user: &str, password: &str) -> HeaderMap {
         with(&format!("Basic {}", BASE64.encode(format!("{user}:{password}"))))
     }
 
@@ -178,12 +186,12 @@ mod tests {
         let database = Database::in_memory().unwrap();
         let session = database.session();
         let logins = Logins::new(database, false, None, Duration::from_secs(60));
-        assert_eq!(logins.user(&MetadataMap::new()).unwrap(), None);
+        assert_eq!(logins.user(&HeaderMap::new()).unwrap(), None);
         assert!(logins.log_in(&basic("ada", "right")).await.is_err());
 
         session.query("CREATE USER ada PASSWORD 'right'").await.unwrap();
         let refused = |headers| logins.user(&headers).unwrap_err().code();
-        assert_eq!(refused(MetadataMap::new()), Code::Unauthenticated);
+        assert_eq!(refused(HeaderMap::new()), Code::Unauthenticated);
         for wrong in [basic("ada", "wrong"), basic("bob", "right"), with("Basic ????")] {
             assert_eq!(logins.log_in(&wrong).await.unwrap_err().code(), Code::Unauthenticated);
         }

@@ -68,7 +68,7 @@ pub struct Options {
     /// Takes tokens that somebody else gave out, too.
     pub jwt: Option<Jwt>,
     /// How long a token is good that is given for a password.
-    pub login: Duration,
+    pub token_lifetime: Duration,
     /// The files that statements may read and write.
     pub files: FileAccess,
 }
@@ -85,7 +85,7 @@ impl Options {
             header_bytes: 64 << 10,
             tls: None,
             jwt: None,
-            login: Duration::from_secs(12 * 3600),
+            token_lifetime: Duration::from_secs(12 * 3600),
             files: FileAccess::none(),
         }
     }
@@ -127,7 +127,8 @@ impl Server {
         let address = listener.local_addr()?;
         // Nobody is to come in that could not before.
         let always = is_public && !knows_clients;
-        let logins = Logins::new(database.clone(), always, options.jwt.clone(), options.login);
+        let (jwt, lifetime) = (options.jwt.clone(), options.token_lifetime);
+        let logins = Logins::new(database.clone(), always, jwt, lifetime);
         let sessions = Sessions::new(database, logins, options.files.clone(), options.idle);
         let (sessions, places) = (Arc::new(sessions), Places::new(options.connections));
         Ok(Self { listener, address, sessions, transport, places, options })

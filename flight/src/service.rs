@@ -30,7 +30,7 @@ use crate::shape::{Messages, Shape, encoded};
 use crate::statements::{self, Announced};
 use crate::status;
 use crate::tickets::{Handle, StatementTicket};
-use crate::{metadata, options};
+use crate::{guard, metadata, options};
 
 /// Actions, and what they are for.
 const ACTIONS: [(&str, &str); 8] = [
@@ -81,7 +81,8 @@ impl Service {
     }
 
     fn client(&self, headers: &MetadataMap, extensions: &Extensions) -> Result<Client, Status> {
-        self.sessions.client(headers, connection::of(extensions))
+        let user = guard::user_of(extensions)?;
+        self.sessions.client(user, headers, connection::of(extensions))
     }
 
     async fn info(
@@ -175,9 +176,7 @@ impl Service {
             }
             GET_SESSION_OPTIONS => Ok(vec![options::list(client).await?.encode_to_vec()]),
             CLOSE_SESSION => {
-                if let Some(id) = &client.id {
-                    self.sessions.close(id);
-                }
+                self.sessions.close(&client.kept.id);
                 // Without a cookie the session ends with its connection.
                 let status = match client.has_cookie {
                     true => CloseStatus::Closed,
@@ -219,7 +218,7 @@ impl FlightService for Service {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let token = self.sessions.logins().log_in(request.metadata()).await?;
+        let token = self.sessions.logins().log_in(request.metadata().as_ref()).await?;
         let header = format!("Bearer {token}").parse().map_err(status::internal)?;
         // Some clients look here for it, and others there.
         let answer = HandshakeResponse { protocol_version: 0, payload: token.into() };

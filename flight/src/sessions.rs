@@ -1,9 +1,8 @@
 //! Whose request it is, and what the server keeps for whom.
 //!
-//! A client's state lives as long as its connection. One that sets options is offered a
-//! session by cookie, in which it finds them again over other connections. Prepared
-//! statements and results that wait belong to the connection or the session in which they
-//! were made, and go with it, or when nobody asks for them.
+//! A client's session lives as long as its connection. One that sets options is offered a
+//! cookie, by which it finds its session again over other connections until nobody asks for
+//! it. Prepared statements and results that wait belong to a session and go with it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -45,6 +44,8 @@ pub(crate) struct Sessions {
 
 /// The state of a client.
 pub(crate) struct ClientSession {
+    /// A name that nobody guesses: the cookie, where one is offered.
+    pub(crate) id: String,
     session: Session,
     pub(crate) user: Option<Arc<str>>,
     /// Whether the client asked for views of text and bytes.
@@ -65,15 +66,18 @@ pub(crate) struct Client {
     pub(crate) session: Session,
     /// The client's state.
     pub(crate) kept: Arc<ClientSession>,
-    /// The id of its session or connection.
-    pub(crate) id: Option<String>,
-    /// Whether it has a session by cookie.
+    /// Whether it names its session by cookie.
     pub(crate) has_cookie: bool,
 }
 
 impl Client {
-    fn new(kept: Arc<ClientSession>, id: Option<String>, has_cookie: bool) -> Self {
-        Self { session: kept.session.clone(), kept, id, has_cookie }
+    fn new(kept: Arc<ClientSession>, has_cookie: bool) -> Self {
+        Self { session: kept.session.clone(), kept, has_cookie }
+    }
+
+    /// To whom belongs what is kept for it.
+    pub(crate) fn owner(&self) -> Option<String> {
+        Some(self.kept.id.clone())
     }
 
     pub(crate) fn wants_views(&self) -> bool {
@@ -109,45 +113,45 @@ impl Sessions {
         &self.logins
     }
 
-    fn session(&self, user: Option<Arc<str>>) -> ClientSession {
+    fn session(&self, user: Option<Arc<str>>) -> Result<ClientSession, Status> {
         let mut options = SessionOptions::new().files(self.files.clone());
         if let Some(user) = &user {
             options = options.user(user);
         }
         let session = self.database.session_with(options);
-        ClientSession { session, user, views: AtomicBool::new(false) }
+        let (id, views) = (Handle::random()?.text(), AtomicBool::new(false));
+        Ok(ClientSession { id, session, user, views })
     }
 
-    /// Who sent a request.
+    /// Who sent a request, by its user.
     pub(crate) fn client(
         &self,
+        user: Option<Arc<str>>,
         headers: &MetadataMap,
         connection: Option<&Arc<Connection>>,
     ) -> Result<Client, Status> {
-        let user = self.logins.user(headers)?;
         match (cookie(headers), connection) {
             (Some(id), _) => {
                 let kept = self.clients.get(&id).filter(|kept| kept.user == user);
                 let kept = kept.ok_or_else(|| {
                     Status::unauthenticated("[08003] the session has ended: connect again")
                 })?;
-                Ok(Client::new(kept, Some(id), true))
+                Ok(Client::new(kept, true))
             }
             (None, Some(connection)) => {
-                let kept = connection.session(user.as_ref(), || self.session(user.clone()));
-                Ok(Client::new(kept, Some(connection.id.clone()), false))
+                let kept = connection.session(user.as_ref(), || self.session(user.clone()))?;
+                Ok(Client::new(kept, false))
             }
-            (None, None) => Ok(Client::new(Arc::new(self.session(user)), None, false)),
+            (None, None) => Ok(Client::new(Arc::new(self.session(user)?), false)),
         }
     }
 
-    /// Offers a client without a cookie a session with the state that it has; gives the header
-    /// by which it learns of it.
+    /// Offers a client a cookie of its session; gives the header by which it learns of it.
     pub(crate) fn offer(&self, client: &Client) -> Result<Option<String>, Status> {
         if client.has_cookie {
             return Ok(None);
         }
-        let id = Handle::random()?.text();
+        let id = &client.kept.id;
         self.clients.share(id.clone(), None, Arc::clone(&client.kept))?;
         Ok(Some(format!("{COOKIE}={id}")))
     }
@@ -159,8 +163,15 @@ impl Sessions {
         self.results.remove_of(id);
     }
 
+    /// Closes a session whose connection has ended, unless it can be found again.
+    pub(crate) fn leave(&self, id: &str) {
+        if self.clients.get(&id.to_owned()).is_none() {
+            self.close(id);
+        }
+    }
+
     /// Frees sessions and waiting rows that nobody has asked for in a while. Prepared
-    /// statements go with their session or connection.
+    /// statements go with their session.
     pub(crate) fn expire(&self) {
         for id in self.clients.idle_since(self.idle) {
             self.close(&id);
@@ -258,7 +269,7 @@ impl<K: Hash + Eq + Clone, T> Kept<K, T> {
     /// The same with something that others have too.
     fn share(&self, name: K, owner: Option<String>, value: Arc<T>) -> Result<(), Status> {
         let mut all = self.0.lock();
-        if all.len() >= KEPT_MAX {
+        if all.len() >= KEPT_MAX && !all.contains_key(&name) {
             return Err(Status::resource_exhausted(
                 "[54000] too many sessions, prepared statements or results are open",
             ));
@@ -310,20 +321,22 @@ mod tests {
         let (database, minute) = (Database::in_memory().unwrap(), Duration::from_secs(60));
         let logins = Logins::new(database.clone(), false, None, minute);
         let sessions = Sessions::new(database, logins, FileAccess::none(), minute);
-        let client = sessions.client(&MetadataMap::new(), None).unwrap();
+        let client = sessions.client(None, &MetadataMap::new(), None).unwrap();
         let mut headers = MetadataMap::new();
         let cookie = sessions.offer(&client).unwrap().unwrap();
         headers.append("cookie", cookie.parse().unwrap());
-        let client = sessions.client(&headers, None).unwrap();
+        let client = sessions.client(None, &headers, None).unwrap();
         assert_eq!(sessions.offer(&client).unwrap(), None);
         let shape = Shape::new(&arrow::datatypes::Schema::empty(), false);
         let rows = || WaitingRows { shape: shape.clone(), outputs: Mutex::default() };
         let (theirs, others) = (Handle::random().unwrap(), Handle::random().unwrap());
-        sessions.results.put(theirs, client.id.clone(), rows()).unwrap();
+        sessions.results.put(theirs, client.owner(), rows()).unwrap();
         sessions.results.put(others, None, rows()).unwrap();
-        sessions.close(&client.id.unwrap());
+        sessions.leave(&client.kept.id);
+        assert!(sessions.results.get(&theirs).is_some());
+        sessions.close(&client.kept.id);
         assert!(sessions.results.get(&theirs).is_none());
         assert!(sessions.results.get(&others).is_some());
-        assert!(sessions.client(&headers, None).is_err());
+        assert!(sessions.client(None, &headers, None).is_err());
     }
 }

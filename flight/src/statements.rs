@@ -123,7 +123,7 @@ pub(crate) async fn prepare(
     let handle = Handle::random()?;
     let types = description.parameters.iter().flatten().cloned().collect();
     let state = Mutex::new(State { description, types, bound: Vec::new() });
-    sessions.prepared.put(handle, client.id.clone(), Prepared { prepared, views, state })?;
+    sessions.prepared.put(handle, client.owner(), Prepared { prepared, views, state })?;
     Ok(ActionCreatePreparedStatementResult {
         prepared_statement_handle: handle.bytes(),
         dataset_schema,
@@ -276,7 +276,7 @@ fn keep(sessions: &Sessions, client: &Client, outputs: Vec<Output>) -> Result<An
     let schema = Arc::clone(shape.schema());
     let handle = Handle::random()?;
     let waiting = WaitingRows { shape, outputs: Mutex::new(outputs) };
-    sessions.results.put(handle, client.id.clone(), waiting)?;
+    sessions.results.put(handle, client.owner(), waiting)?;
     Ok(Announced { schema, ticket: packed(&StatementTicket::Result(handle)) })
 }
 

@@ -11,6 +11,7 @@ use super::create_table;
 use crate::dml;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output, blocking};
+use crate::sql::UUID_BYTES;
 
 pub(super) async fn run(context: &Context, mut table: CreateTable) -> Result<Output> {
     create_table::check_clauses(&table)?;
@@ -63,12 +64,13 @@ fn stored_type(data_type: &DataType) -> DataType {
         // A column of NULLs may become anything; text takes everything later.
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::FixedSizeBinary(bytes) if *bytes != UUID_BYTES => DataType::BinaryView,
         DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
             DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "UTC".into()))
         }
         DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("UTC".into())),
         DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
-        DataType::Date64 => DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Date64 => DataType::Date32,
         DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
         DataType::Decimal256(_, s) => DataType::Decimal128(38, *s),
         DataType::Dictionary(_, value) => stored_type(value),

@@ -25,6 +25,11 @@ pub(crate) async fn run(context: &Context, statement: UserStatement) -> Result<O
                 .at(ident_position(&ident))
                 .hint("ALTER USER changes a password"));
         }
+        // Where names and passwords are sent together, a colon is between them.
+        UserAction::Create { .. } if name.is_empty() || name.contains(':') => {
+            let what = "the name of a user is not empty and has no colon";
+            return Err(Error::new(ErrorKind::InvalidParameter, what).at(ident_position(&ident)));
+        }
         UserAction::Create { password, if_not_exists: _ } => {
             let password = hashed(password).await?;
             (Some(CatalogChange::CreateUser { name, password }), "CREATE USER")

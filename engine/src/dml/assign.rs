@@ -10,7 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::assign_text;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::sql_name;
+use crate::sql::{UUID_BYTES, sql_name};
 
 const QUIET: CastOptions<'static> =
     CastOptions { safe: true, format_options: FormatOptions::new() };
@@ -85,6 +85,7 @@ fn is_assignable(from: &DataType, to: &DataType) -> bool {
         (T::Time32(_) | T::Time64(_), T::Time64(_)) => true,
         (T::Interval(_) | T::Duration(_), T::Interval(_)) => true,
         (from, to) if is_binary(from) && is_binary(to) => true,
+        (T::FixedSizeBinary(bytes), to) if *bytes != UUID_BYTES => is_binary(to),
         (from, T::FixedSizeBinary(_)) => is_binary(from),
         (from, to) if is_list(from) && is_list(to) => true,
         (T::Struct(_), T::Struct(_)) | (T::Map(..), T::Map(..)) => true,

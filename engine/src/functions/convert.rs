@@ -95,7 +95,8 @@ pub(super) fn column(array: &ArrayRef, dimension: i32, half: bool) -> Result<Fix
         if n != dimension {
             return Err(mismatch(dimension, n));
         }
-        if half == is_half {
+        // A list of numbers that may be NULL is of another type, and looked through.
+        if half == is_half && *array.data_type() == vector_type(dimension, half) {
             return Ok(array.as_fixed_size_list().clone());
         }
     }

@@ -11,12 +11,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, Statistics, internal_datafusion_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
@@ -30,38 +28,21 @@ use futures::StreamExt;
 const BUFFERS_MAX: usize = 4;
 
 /// See the module's documentation.
-#[derive(Debug)]
-pub(super) struct CompactTexts;
-
-impl PhysicalOptimizerRule for CompactTexts {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let compact = |node: Arc<dyn ExecutionPlan>| {
-            let Some(join) = node.downcast_ref::<HashJoinExec>() else {
-                return Ok(Transformed::no(node));
-            };
-            let has_texts = join.left().schema().fields().iter().any(|f| is_view(f.data_type()));
-            if !has_texts || !join.left().exists(|below| Ok(below.is::<HashJoinExec>()))? {
-                return Ok(Transformed::no(node));
-            }
-            let left: Arc<dyn ExecutionPlan> =
-                Arc::new(CompactTextsExec { input: Arc::clone(join.left()) });
-            let right = Arc::clone(join.right());
-            Ok(Transformed::yes(replace_children_if_necessary(node, vec![left, right])?))
+pub(super) fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let compact = |node: Arc<dyn ExecutionPlan>| {
+        let Some(join) = node.downcast_ref::<HashJoinExec>() else {
+            return Ok(Transformed::no(node));
         };
-        plan.transform_up(compact).data()
-    }
-
-    fn name(&self) -> &str {
-        "compact_texts"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+        let has_texts = join.left().schema().fields().iter().any(|f| is_view(f.data_type()));
+        if !has_texts || !join.left().exists(|below| Ok(below.is::<HashJoinExec>()))? {
+            return Ok(Transformed::no(node));
+        }
+        let left: Arc<dyn ExecutionPlan> =
+            Arc::new(CompactTextsExec { input: Arc::clone(join.left()) });
+        let right = Arc::clone(join.right());
+        Ok(Transformed::yes(replace_children_if_necessary(node, vec![left, right])?))
+    };
+    plan.transform_up(compact).data()
 }
 
 fn is_view(data_type: &DataType) -> bool {

@@ -9,14 +9,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_datafusion_err};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Partitioning, PhysicalExpr};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -39,30 +37,11 @@ use futures::{StreamExt, stream};
 const BATCHES_AHEAD: usize = 4;
 
 /// See the module's documentation.
-#[derive(Debug)]
-pub(super) struct KeepOrder;
-
-impl PhysicalOptimizerRule for KeepOrder {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match in_order(&plan)? {
-            Some(ordered) if partitions(&ordered) > 1 => {
-                Ok(Arc::new(InOrderExec::new(ordered, None)))
-            }
-            Some(ordered) => Ok(ordered),
-            None => merged_in_order(plan),
-        }
-    }
-
-    fn name(&self) -> &str {
-        "keep_order"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
+pub(super) fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    match in_order(&plan)? {
+        Some(ordered) if partitions(&ordered) > 1 => Ok(Arc::new(InOrderExec::new(ordered, None))),
+        Some(ordered) => Ok(ordered),
+        None => merged_in_order(plan),
     }
 }
 

@@ -13,20 +13,20 @@
 //!   yielding_joins   joins that let their statement be ended
 //! ```
 
+use std::fmt;
 use std::sync::Arc;
 
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
 
-use compact_texts::CompactTexts;
-use keep_order::KeepOrder;
 use orient_joins::{OrientJoins, SheafJoinSelection};
 use reorder_joins::ReorderJoins;
-use spilling_limits::SpillingLimits;
 use unique_names::{SheafFilterPushdown, UniqueNames};
-use yielding_joins::YieldingJoins;
 
 mod compact_texts;
 mod estimate;
@@ -62,8 +62,50 @@ pub(crate) fn physical_rules(
         _ => rule,
     };
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(ours).collect();
-    rules.push(Arc::new(SpillingLimits(Arc::clone(memory))));
-    rules.extend([Arc::new(CompactTexts) as _, Arc::new(KeepOrder) as _]);
-    rules.push(Arc::new(YieldingJoins));
+    let memory = Arc::clone(memory);
+    rules.push(rule("spilling_limits", move |plan| spilling_limits::rewrite(plan, &memory)));
+    rules.push(rule("compact_texts", compact_texts::rewrite));
+    rules.push(rule("keep_order", keep_order::rewrite));
+    rules.push(rule("yielding_joins", yielding_joins::rewrite));
     rules
+}
+
+/// A rule that is one function over a plan.
+fn rule(
+    name: &'static str,
+    rewrite: impl Fn(Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> + Send + Sync + 'static,
+) -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+    Arc::new(Rule { name, rewrite })
+}
+
+struct Rule<F> {
+    name: &'static str,
+    rewrite: F,
+}
+
+impl<F> fmt::Debug for Rule<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl<F> PhysicalOptimizerRule for Rule<F>
+where
+    F: Fn(Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> + Send + Sync + 'static,
+{
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        (self.rewrite)(plan)
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
 }

@@ -7,10 +7,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Fields};
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
@@ -25,36 +23,22 @@ const ROW_BYTES: usize = 24;
 const VALUE_BYTES: usize = 48;
 
 /// See the module's documentation.
-#[derive(Debug)]
-pub(super) struct SpillingLimits(pub Arc<dyn MemoryPool>);
-
-impl PhysicalOptimizerRule for SpillingLimits {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let spilling = |plan: Arc<dyn ExecutionPlan>| {
-            let sort = plan.downcast_ref::<SortExec>();
-            let Some((sort, fetch)) = sort.and_then(|sort| Some((sort, sort.fetch()?))) else {
-                return Ok(Transformed::no(plan));
-            };
-            if fits(&self.0, fetch, &plan) {
-                return Ok(Transformed::no(plan));
-            }
-            let all = Arc::new(sort.with_fetch(None));
-            Ok(Transformed::yes(Arc::new(LocalLimitExec::new(all, fetch)) as _))
+pub(super) fn rewrite(
+    plan: Arc<dyn ExecutionPlan>,
+    memory: &Arc<dyn MemoryPool>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let spilling = |plan: Arc<dyn ExecutionPlan>| {
+        let sort = plan.downcast_ref::<SortExec>();
+        let Some((sort, fetch)) = sort.and_then(|sort| Some((sort, sort.fetch()?))) else {
+            return Ok(Transformed::no(plan));
         };
-        plan.transform_up(spilling).data()
-    }
-
-    fn name(&self) -> &str {
-        "spilling_limits"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+        if fits(memory, fetch, &plan) {
+            return Ok(Transformed::no(plan));
+        }
+        let all = Arc::new(sort.with_fetch(None));
+        Ok(Transformed::yes(Arc::new(LocalLimitExec::new(all, fetch)) as _))
+    };
+    plan.transform_up(spilling).data()
 }
 
 /// Whether one operator may keep so many rows of a plan.

@@ -8,9 +8,7 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::{
@@ -18,29 +16,12 @@ use datafusion::physical_plan::joins::{
 };
 
 /// See the module's documentation.
-#[derive(Debug)]
-pub(super) struct YieldingJoins;
-
-impl PhysicalOptimizerRule for YieldingJoins {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _config: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let yielding = |plan: Arc<dyn ExecutionPlan>| match is_join(&plan) {
-            true => Transformed::yes(Arc::new(CooperativeExec::new(plan)) as _),
-            false => Transformed::no(plan),
-        };
-        plan.transform_up(|plan| Ok(yielding(plan))).data()
-    }
-
-    fn name(&self) -> &str {
-        "yielding_joins"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
+pub(super) fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let yielding = |plan: Arc<dyn ExecutionPlan>| match is_join(&plan) {
+        true => Transformed::yes(Arc::new(CooperativeExec::new(plan)) as _),
+        false => Transformed::no(plan),
+    };
+    plan.transform_up(|plan| Ok(yielding(plan))).data()
 }
 
 fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {

@@ -13,6 +13,7 @@ mod errors;
 mod floats;
 mod function_relations;
 mod names;
+mod numbers;
 mod overflow;
 mod parse;
 mod placeholders;

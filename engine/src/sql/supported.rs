@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::names::position_of;
+use super::numbers;
 use crate::error::{Error, Result};
 
 /// Checks a statement and everything in it.
@@ -92,6 +93,11 @@ impl VisitorMut for Supported {
         );
         refuse(writes, "INSERT, UPDATE or DELETE inside a query", query)?;
         refuse(matches!(body.as_ref(), SetExpr::Table(_)), "TABLE name as a query", query)
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
+        numbers::rewrite(expr);
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> Flow {
