@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray};
 use datafusion::common::ScalarValue;
-use sheaf_benches::{Failure, Report, table_named};
+use sheaf_benches::{Failure, Report, anonymous_bytes, table_named};
 use sheafdb::core::catalog::TableDef;
 use sheafdb::core::{Durability, OnConflict, Write, WriteBatch};
 use sheafdb::{Database, ErrorKind, OpenOptions, Session};
@@ -66,7 +66,7 @@ fn main() -> Result<(), Failure> {
         threads.push(scope.spawn(|| ask(&database.session(), &counts, &stop)));
         let start = Instant::now();
         while start.elapsed() < time && threads.iter().all(|thread| !thread.is_finished()) {
-            most = most.max((anonymous_bytes()?, database.store().memory().total()));
+            most = most.max((anonymous_bytes("self")?, database.store().memory().total()));
             std::thread::sleep(Duration::from_millis(50));
         }
         stop.store(true, Ordering::Relaxed);
@@ -156,14 +156,6 @@ fn ask(session: &Session, counts: &Counts, stop: &AtomicBool) -> Result<(), Fail
         counted.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
-}
-
-/// The process's memory without what is mapped from files.
-fn anonymous_bytes() -> Result<usize, Failure> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|rest| rest.trim().split(' ').next()?.parse::<usize>().ok());
-    Ok(kib.ok_or("the system does not tell how much memory is anonymous")? << 10)
 }
 
 /// Numbers in no order (xorshift64).

@@ -93,6 +93,63 @@ def duckdb_upsert(task):
     return seconds, connection.execute(task["check"]).fetchone()
 
 
+def drained(task, ask):
+    """The median time to take all rows; `ask` gives batches, or rows."""
+    rows, runs = task["commits"]
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        count = sum(getattr(batch, "num_rows", 1) for batch in ask(task["check"]))
+        times.append(time.perf_counter() - start)
+        assert count == rows, count
+    return sorted(times)[runs // 2], []
+
+
+def duckdb_fetch(task):
+    import duckdb
+
+    os.makedirs(task["database"])
+    connection = duckdb.connect(os.path.join(task["database"], "database.duckdb"))
+    connection.execute(f"SET threads = {task['threads']}")
+    connection.execute(f"CREATE TABLE t AS FROM '{task['file']}'")
+    connection.execute("CHECKPOINT")
+    return drained(task, lambda sql: connection.execute(sql).to_arrow_reader(1 << 16))
+
+
+def adbc_fetch(task):
+    import adbc_driver_flightsql.dbapi
+
+    with adbc_driver_flightsql.dbapi.connect(task["file"], autocommit=True) as connection:
+        with connection.cursor() as cursor:
+
+            def ask(sql):
+                cursor.execute(sql)
+                return cursor.fetch_record_batch()
+
+            return drained(task, ask)
+
+
+def postgres_fetch(task):
+    import psycopg
+
+    with psycopg.connect(task["create"]) as connection:
+        connection.execute(
+            "CREATE TEMPORARY TABLE t (k BIGINT PRIMARY KEY, a INTEGER, b INTEGER, x DOUBLE PRECISION,"
+            " name TEXT, is_third BOOLEAN, price DECIMAL(12, 2), at TIMESTAMP)"
+        )
+        with connection.cursor() as cursor, open(task["file"], "rb") as file:
+            with cursor.copy("COPY t FROM STDIN (FORMAT csv, HEADER)") as copy:
+                while part := file.read(1 << 20):
+                    copy.write(part)
+
+        def ask(sql):
+            with connection.cursor("all_rows", binary=True) as cursor:
+                cursor.itersize = 10_000
+                yield from cursor.execute(sql)
+
+        return drained(task, ask)
+
+
 def polars_load(task):
     os.environ["POLARS_MAX_THREADS"] = str(task["threads"])
     import polars

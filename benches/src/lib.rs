@@ -1,7 +1,7 @@
 //! What the benchmarks share: real data at a chosen size, processes, timing, reports.
 //!
 //! The allocator is that of the `sheaf` binary for every engine of a benchmark: the
-//! crate `sheaf_tpch` sets it.
+//! crate `sheaf_tpch` sets it, and must be used for that.
 
 mod process;
 mod report;
@@ -17,6 +17,7 @@ use arrow::ipc::reader::FileReader;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use sheaf_tpch as _;
 use sheafdb::Session;
 use sheafdb::core::Store;
 use sheafdb::core::catalog::TableDef;
@@ -73,6 +74,14 @@ pub fn answer(session: &Session, sql: &str) -> Result<Vec<String>, Failure> {
     let options = FormatOptions::default();
     let text = |column| Ok(ArrayFormatter::try_new(column, &options)?.value(0).to_string());
     batch.columns().iter().map(|column| text(column.as_ref())).collect()
+}
+
+/// The memory of a process, by its number or `self`, without what is mapped from files.
+pub fn anonymous_bytes(process: impl std::fmt::Display) -> Result<usize, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|rest| rest.trim().split(' ').next()?.parse::<usize>().ok());
+    Ok(kib.ok_or("the system does not tell how much memory is anonymous")? << 10)
 }
 
 /// Runs `f` and returns its result with the time it took.

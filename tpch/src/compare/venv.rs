@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::failure::{During, Failure, Result};
 use crate::folders;
 
-/// The peers, and what they give their answers with.
+/// The peers, what they give their answers with, and clients of servers.
 const PEERS: &[&str] = &[
     "duckdb==2.0.0",
     "polars==2.1.0",
@@ -15,6 +15,9 @@ const PEERS: &[&str] = &[
     "datafusion==55.0.0",
     "tableauhyperapi==0.0.26963",
     "pyarrow==26.0.1",
+    "adbc-driver-flightsql==1.13.0",
+    "adbc-driver-manager==1.13.0",
+    "psycopg[binary]==3.3.9",
 ];
 /// The text of the TPC-DS queries comes with this version's extension.
 const TEXTS: &[&str] = &["duckdb==1.5.5", "duckdb-extensions", "duckdb-extension-tpcds"];

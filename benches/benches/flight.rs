@@ -1,0 +1,471 @@
+//! Arrow Flight SQL on loopback: what the way between two processes costs beside the same
+//! work inside one, and how the server bears many clients. Client and server share the
+//! processors.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow_flight::sql::client::{FlightSqlServiceClient, PreparedStatement};
+use arrow_flight::sql::{
+    CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
+};
+use arrow_flight::{FlightInfo, error::FlightError};
+use futures::{StreamExt, TryStreamExt, stream};
+use sheaf_benches::{Failure, Report, Task, percentile, rate, timed};
+use sheaf_flight::{Options, Server};
+use sheaf_tpch::compare::venv;
+use sheafdb::{Database, IfMissing, IfThere, Ingest, Output, Session};
+use tonic::transport::{Channel, Endpoint};
+
+const RUNS: usize = 5;
+const ROWS: u64 = 10_000_000;
+const POINTS: usize = 20_000;
+const CLIENTS: usize = 64;
+/// The load of all clients, unless `SHEAF_FLIGHT_SECONDS` says otherwise.
+const SECONDS: u64 = 600;
+/// Of a client's requests one in so many is a scan.
+const SCAN_EVERY: u64 = 500;
+const HELD: usize = 1000;
+
+/// How this program is asked to serve a database until its standard input ends.
+const SERVE: &str = "--serve";
+
+const ALL: &str = "SELECT * FROM t";
+const POINT: &str = "SELECT name, x FROM t WHERE k = $1";
+const SCAN: &str = "SELECT b, count(*), sum(x) FROM t WHERE k < 1000000 GROUP BY b";
+const COLUMNS: &str = "value AS k, CAST(value * 7919 % 1000003 AS INTEGER) AS a, \
+    CAST(value % 1000 AS INTEGER) AS b, CAST(value AS DOUBLE) * 0.25 AS x, \
+    'the name of row ' || value % 100000 AS name, value % 3 = 0 AS is_third, \
+    CAST(value % 10000 AS DECIMAL(12, 2)) AS price, \
+    to_timestamp_micros(value * 1000000) AS at";
+
+type Client = FlightSqlServiceClient<Channel>;
+
+fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != SERVE);
+    if let Some(path) = arguments.nth(1) {
+        return serve(Path::new(&path));
+    }
+    let seconds = std::env::var("SHEAF_FLIGHT_SECONDS").ok().and_then(|text| text.parse().ok());
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("db");
+    let mut report = Report::new("flight");
+    let runtime = tokio::runtime::Runtime::new()?;
+
+    let (batches, inside) = in_process(&path, &mut report)?;
+    let duckdb = duckdb(folder.path(), &path, &mut report)?;
+    let served = Served::start(&path)?;
+    runtime.block_on(async {
+        fetch(&served, inside, duckdb, &mut report).await?;
+        points(&served, &mut report).await?;
+        held(&served, &mut report).await?;
+        load(&served, Duration::from_secs(seconds.unwrap_or(SECONDS)), &mut report).await
+    })?;
+    drop(served);
+    runtime.block_on(ingest(folder.path(), batches, &mut report))?;
+    report.finish()
+}
+
+/// The rows, made, and read as often as is measured; and the median time.
+fn in_process(path: &Path, report: &mut Report) -> Result<(Vec<RecordBatch>, Duration), Failure> {
+    let database = Database::open(path)?;
+    let session = database.session();
+    session.execute_blocking(
+        "CREATE TABLE t (k BIGINT PRIMARY KEY, a INTEGER, b INTEGER, x DOUBLE, name TEXT, \
+         is_third BOOLEAN, price DECIMAL(12, 2), at TIMESTAMP)",
+    )?;
+    session.execute_blocking(&format!(
+        "INSERT INTO t SELECT {COLUMNS} FROM generate_series(1, {ROWS})"
+    ))?;
+    database.store().flush(None)?;
+    let drain = || {
+        let Output::Rows { mut stream, .. } = session.query_blocking(ALL, vec![])? else {
+            return Err("a query gives rows".into());
+        };
+        let count = async {
+            let mut count = 0;
+            while let Some(batch) = stream.try_next().await? {
+                count += batch.num_rows() as u64;
+            }
+            Ok::<_, sheafdb::Error>(count)
+        };
+        Ok(session.block_on(count)??)
+    };
+    let time = median(|| expect_all(drain()))?;
+    report.figure(&format!("{ROWS} rows of 8 columns, in process"), shown(time));
+    let batches = session.block_on(session.query_blocking(ALL, vec![])?.collect())??;
+    drop(session);
+    database.close()?;
+    Ok((batches, time))
+}
+
+fn expect_all(count: Result<u64, Failure>) -> Result<(), Failure> {
+    match count? {
+        ROWS => Ok(()),
+        other => Err(format!("{other} of {ROWS} rows came").into()),
+    }
+}
+
+fn median(mut run: impl FnMut() -> Result<(), Failure>) -> Result<Duration, Failure> {
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        times.push(timed(&mut run)?.1);
+    }
+    times.sort();
+    Ok(times[RUNS / 2])
+}
+
+fn shown(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
+/// The same rows in DuckDB, read as Arrow in its process; and from PostgreSQL, where the
+/// variable `SHEAF_POSTGRES` has the address of one.
+fn duckdb(folder: &Path, path: &Path, report: &mut Report) -> Result<Duration, Failure> {
+    let database = Database::open(path)?;
+    let export = |ending: &str| -> Result<String, Failure> {
+        let file = folder.join(format!("t.{ending}")).display().to_string();
+        database.session().execute_blocking(&format!("COPY t TO '{file}'"))?;
+        Ok(file)
+    };
+    let python = venv::peers()?;
+    if let Ok(postgres) = std::env::var("SHEAF_POSTGRES") {
+        let task = Task { create: postgres, ..peer("postgres", export("csv")?, PathBuf::new())? };
+        let seconds = task.run_anew(Some(&python))?.seconds;
+        report.figure("the same from PostgreSQL with psycopg", format!("{:.1} ms", seconds * 1e3));
+    }
+    let task = peer("duckdb", export("parquet")?, folder.join("duckdb"))?;
+    database.close()?;
+    Ok(Duration::from_secs_f64(task.run_anew(Some(&python))?.seconds))
+}
+
+/// The task of reading all rows.
+fn peer(engine: &str, from: String, database: PathBuf) -> Result<Task, Failure> {
+    Ok(Task {
+        engine: engine.to_owned(),
+        action: "fetch".to_owned(),
+        format: String::new(),
+        commits: (ROWS as usize, RUNS),
+        file: from,
+        database: database.display().to_string(),
+        threads: std::thread::available_parallelism()?.get(),
+        create: String::new(),
+        check: ALL.to_owned(),
+    })
+}
+
+async fn fetch(
+    served: &Served,
+    inside: Duration,
+    duckdb: Duration,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let mut client = served.client().await?;
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        let info = client.execute(ALL.to_owned(), None).await?;
+        expect_all(drain(&mut client, info).await)?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    let ours = times[RUNS / 2].as_secs_f64() * 1e3;
+    report.times("the same over Flight", ours, "in process", inside.as_secs_f64() * 1e3);
+    report.times("the same over Flight", ours, "duckdb in process", duckdb.as_secs_f64() * 1e3);
+    let python = venv::peers()?;
+    let task = peer("adbc", served.uri(), PathBuf::new())?;
+    let adbc = task.run_anew(Some(&python))?.seconds * 1e3;
+    report.times("the same by ADBC from Python", adbc, "in process", inside.as_secs_f64() * 1e3);
+    Ok(())
+}
+
+/// Takes all rows of an announced query; returns how many there were.
+async fn drain(client: &mut Client, info: FlightInfo) -> Result<u64, Failure> {
+    let mut count = 0;
+    for endpoint in info.endpoint {
+        let ticket = endpoint.ticket.ok_or("an endpoint has no ticket")?;
+        let mut rows = client.do_get(ticket).await?;
+        while let Some(batch) = rows.next().await {
+            count += batch?.num_rows() as u64;
+        }
+    }
+    Ok(count)
+}
+
+/// One client that asks for single rows by a prepared statement: bind, announce, fetch.
+async fn points(served: &Served, report: &mut Report) -> Result<(), Failure> {
+    let mut asking = Asking::new(served, 1).await?;
+    let samples = asking.points(POINTS).await?;
+    report.figure("prepared point SELECT, p50", shown(percentile(&samples, 50.0)));
+    report.figure("prepared point SELECT, p99", shown(percentile(&samples, 99.0)));
+    Ok(())
+}
+
+/// A client with a prepared statement.
+struct Asking {
+    client: Client,
+    statement: PreparedStatement<Channel>,
+    random: u64,
+}
+
+impl Asking {
+    async fn new(served: &Served, seed: u64) -> Result<Self, Failure> {
+        let mut client = served.client().await?;
+        let statement = client.prepare(POINT.to_owned(), None).await?;
+        Ok(Self { client, statement, random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) })
+    }
+
+    /// A row by its key.
+    async fn point(&mut self) -> Result<(), Failure> {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let key = (self.random % ROWS) as i64 + 1;
+        let key = RecordBatch::try_from_iter([("1", Arc::new(Int64Array::from(vec![key])) as _)])?;
+        self.statement.set_parameters(key)?;
+        let info = self.statement.execute().await?;
+        match drain(&mut self.client, info).await? {
+            1 => Ok(()),
+            other => Err(format!("{other} rows have one key").into()),
+        }
+    }
+
+    /// So many, and how long they took, sorted.
+    async fn points(&mut self, count: usize) -> Result<Vec<Duration>, Failure> {
+        let mut samples = Vec::with_capacity(count);
+        for _ in 0..count {
+            let start = Instant::now();
+            self.point().await?;
+            samples.push(start.elapsed());
+        }
+        samples.sort();
+        Ok(samples)
+    }
+
+    async fn scan(&mut self) -> Result<(), Failure> {
+        let info = self.client.execute(SCAN.to_owned(), None).await?;
+        match drain(&mut self.client, info).await? {
+            1000 => Ok(()),
+            other => Err(format!("the scan gave {other} rows").into()),
+        }
+    }
+}
+
+/// What connections cost that only hold on: such that asked once, and such that never
+/// finish what they say.
+async fn held(served: &Served, report: &mut Report) -> Result<(), Failure> {
+    let before = served.memory()?;
+    let mut idle = Vec::new();
+    for _ in 0..HELD {
+        let mut client = served.client().await?;
+        let info = client.execute("SELECT 1".to_owned(), None).await?;
+        drain(&mut client, info).await?;
+        idle.push(client);
+    }
+    let bytes = served.memory()?.saturating_sub(before) / HELD;
+    report.figure("memory of an idle connection", format!("{:.1} KB", bytes as f64 / 1e3));
+    drop(idle);
+
+    let mut asking = Asking::new(served, 2).await?;
+    let alone = percentile(&asking.points(POINTS / 10).await?, 50.0);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    let mut half_open = Vec::new();
+    for i in 0..HELD {
+        let mut socket = TcpStream::connect(served.address)?;
+        socket.write_all(&preface[..i * preface.len() / HELD])?;
+        half_open.push(socket);
+    }
+    let beside = percentile(&asking.points(POINTS / 10).await?, 50.0);
+    report.times(
+        &format!("point SELECT beside {HELD} half-open connections"),
+        beside.as_secs_f64() * 1e3,
+        "alone",
+        alone.as_secs_f64() * 1e3,
+    );
+    Ok(())
+}
+
+/// Many clients at once, each with one request after the other.
+async fn load(served: &Served, time: Duration, report: &mut Report) -> Result<(), Failure> {
+    let (stop, scans) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut clients = Vec::new();
+    for seed in 0..CLIENTS as u64 {
+        let mut asking = Asking::new(served, seed + 3).await?;
+        let (stop, scans) = (Arc::clone(&stop), Arc::clone(&scans));
+        clients.push(tokio::spawn(async move {
+            let mut samples = Vec::new();
+            for request in seed.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                if request % SCAN_EVERY == 0 {
+                    asking.scan().await.map_err(|error| error.to_string())?;
+                    scans.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+                let start = Instant::now();
+                asking.point().await.map_err(|error| error.to_string())?;
+                samples.push(start.elapsed());
+            }
+            Ok::<_, String>(samples)
+        }));
+    }
+    tokio::time::sleep(time / 10).await;
+    let early = served.memory()?;
+    tokio::time::sleep(time - time / 10).await;
+    let late = served.memory()?;
+    stop.store(true, Ordering::Relaxed);
+    let mut samples = Vec::new();
+    for client in clients {
+        samples.extend(client.await??);
+    }
+    samples.sort();
+    let name = format!("{CLIENTS} clients, {} s", time.as_secs());
+    let scans = scans.load(Ordering::Relaxed);
+    report.figure(&format!("{name}: point SELECTs"), rate(samples.len() as u64, time));
+    report.figure(&format!("{name}: scans of 10 %"), rate(scans, time));
+    report.figure(&format!("{name}: point p50"), shown(percentile(&samples, 50.0)));
+    report.figure(&format!("{name}: point p99"), shown(percentile(&samples, 99.0)));
+    let mib = |bytes: usize| format!("{} MiB", bytes >> 20);
+    report.figure(&format!("{name}: memory after a tenth"), mib(early));
+    report.figure(&format!("{name}: memory at the end"), mib(late));
+    Ok(())
+}
+
+/// The rows into a new database, durable: by a client, and inside the process.
+async fn ingest(
+    folder: &Path,
+    batches: Vec<RecordBatch>,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let schema = batches.first().ok_or("there are no rows")?.schema();
+    let (mut ours, mut inside) = (f64::MAX, f64::MAX);
+    for run in 0..RUNS.div_ceil(2) {
+        let path = folder.join(format!("inside{run}"));
+        let database = Database::open(&path)?;
+        let target = Ingest {
+            schema: None,
+            table: "t".to_owned(),
+            if_missing: IfMissing::Create,
+            if_there: IfThere::Fail,
+        };
+        let rows = stream::iter(batches.clone().into_iter().map(Ok));
+        let start = Instant::now();
+        let count = database.session().ingest(target, Arc::clone(&schema), rows).await?;
+        expect_all(Ok(count))?;
+        inside = inside.min(start.elapsed().as_secs_f64());
+        let answer = tokio::task::spawn_blocking(move || check(&database.session()));
+        let expected = answer.await??;
+        std::fs::remove_dir_all(&path)?;
+
+        let path = folder.join(format!("served{run}"));
+        let served = Served::start(&path)?;
+        let mut client = served.client().await?;
+        let command = CommandStatementIngest {
+            table_definition_options: Some(TableDefinitionOptions {
+                if_not_exist: TableNotExistOption::Create.into(),
+                if_exists: TableExistsOption::Fail.into(),
+            }),
+            table: "t".to_owned(),
+            ..Default::default()
+        };
+        let rows = stream::iter(batches.clone().into_iter().map(Ok::<_, FlightError>));
+        let start = Instant::now();
+        let count = client.execute_ingest(command, rows).await?;
+        expect_all(Ok(count as u64))?;
+        ours = ours.min(start.elapsed().as_secs_f64());
+        drop(served);
+        let database = Database::open(&path)?;
+        let answer = tokio::task::spawn_blocking(move || check(&database.session()));
+        if answer.await?? != expected {
+            return Err("the rows differ that were sent".into());
+        }
+        std::fs::remove_dir_all(&path)?;
+    }
+    let name = format!("ingest of {ROWS} rows over Flight, durable");
+    report.times(&name, ours * 1e3, "in process", inside * 1e3);
+    Ok(())
+}
+
+fn check(session: &Session) -> Result<Vec<String>, Failure> {
+    sheaf_benches::answer(
+        session,
+        "SELECT count(*), sum(k), sum(a), sum(b), sum(x), count(DISTINCT name), sum(price), \
+         max(at) FROM t",
+    )
+}
+
+/// A server in a process of its own.
+struct Served {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Served {
+    fn start(path: &Path) -> Result<Self, Failure> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg(SERVE)
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        let output = process.stdout.take().ok_or("the server has no output")?;
+        BufReader::new(output).read_line(&mut line)?;
+        Ok(Self { process, address: line.trim().parse()? })
+    }
+
+    fn uri(&self) -> String {
+        format!("grpc://{}", self.address)
+    }
+
+    async fn client(&self) -> Result<Client, Failure> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
+        let endpoint = endpoint
+            .tcp_nodelay(true)
+            .initial_stream_window_size(4 << 20)
+            .initial_connection_window_size(16 << 20);
+        Ok(Client::new(endpoint.connect().await?))
+    }
+
+    /// What the process takes beyond mapped files.
+    fn memory(&self) -> Result<usize, Failure> {
+        sheaf_benches::anonymous_bytes(self.process.id())
+    }
+}
+
+impl Drop for Served {
+    /// It ends when its input does.
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+fn serve(path: &Path) -> Result<(), Failure> {
+    let database = Database::open(path)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    runtime.block_on(async {
+        let server =
+            Server::bind(database.clone(), Options::new(([127, 0, 0, 1], 0).into())).await?;
+        println!("{}", server.address());
+        let end = async {
+            let _ = end.await;
+        };
+        server.serve(end).await.map_err(|error| error.to_string())?;
+        Ok::<_, Failure>(())
+    })?;
+    runtime.shutdown_background();
+    Ok(database.close()?)
+}
