@@ -28,6 +28,19 @@ pub struct ShellArgs {
     /// The database's folder; made when it is not there. Without it the database
     /// lives in memory. A folder with a command's name is written ./tour
     pub path: Option<PathBuf>,
+    /// Open for reading only, beside a writer
+    #[arg(long)]
+    pub read_only: bool,
+    /// Memory that the database may use, as 512MB or 4GB; SET memory_limit changes it
+    #[arg(long, value_name = "BYTES")]
+    pub memory_limit: Option<String>,
+    #[command(flatten)]
+    pub statements: StatementArgs,
+}
+
+/// Which statements run, and how results are written.
+#[derive(Debug, Default, Args)]
+pub struct StatementArgs {
     /// Run this SQL and leave; may be given several times
     #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "file")]
     pub sql: Vec<String>,
@@ -36,17 +49,11 @@ pub struct ShellArgs {
     pub file: Vec<PathBuf>,
     /// How results are written: json is one object per line, arrow an IPC stream
     /// per result
-    #[arg(long, value_enum, default_value_t = Format::Box)]
+    #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// Rows that a box shows at most, half from each end; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub rows: usize,
-    /// Open for reading only, beside a writer
-    #[arg(long)]
-    pub read_only: bool,
-    /// Memory that the database may use, as 512MB or 4GB; SET memory_limit changes it
-    #[arg(long, value_name = "BYTES")]
-    pub memory_limit: Option<String>,
 }
 
 /// Everything that is not the shell.
@@ -58,6 +65,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Serve a database to clients of Arrow Flight SQL: Python (ADBC), JDBC, ODBC and others
     Serve(Box<ServeArgs>),
+    /// The shell and one-shot SQL on a database that is served
+    Connect(Box<ConnectArgs>),
     /// Read every file of a database, check it, and say what was found
     Verify {
         /// The database's folder
@@ -115,6 +124,29 @@ pub struct ServeArgs {
     pub tls: TlsArgs,
     #[command(flatten)]
     pub jwt: JwtArgs,
+}
+
+/// What a connection takes.
+#[derive(Debug, Default, Args)]
+pub struct ConnectArgs {
+    /// Where the server listens: grpc://host:port, or grpc+tls://host:port
+    pub url: String,
+    /// Who logs in; the password is asked for, or in the variable SHEAF_PASSWORD. A token is
+    /// in the variable SHEAF_TOKEN
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The server's certificate comes from one of these, PEM; by default from those that the
+    /// system trusts
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The certificate to show to the server, PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    #[command(flatten)]
+    pub statements: StatementArgs,
 }
 
 /// How a server logs.

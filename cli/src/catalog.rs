@@ -9,18 +9,15 @@ use sheafdb::{sql_name, sql_order};
 
 use crate::message::Failure;
 
-/// Names of tables and views, one per line.
-pub fn write_names(database: &Database, out: &mut dyn Write) -> Result<(), Failure> {
+/// Names of tables and views.
+pub fn names(database: &Database) -> Result<Vec<String>, Failure> {
     let snapshot = database.store().snapshot()?;
     let catalog = snapshot.catalog();
     let tables = catalog.tables.values().map(|t| qualified(catalog, t.schema, &t.name));
     let views = catalog.views.values().map(|v| qualified(catalog, v.schema, &v.name) + " (view)");
     let mut names: Vec<String> = tables.chain(views).collect();
     names.sort();
-    for name in names {
-        writeln!(out, "{name}")?;
-    }
-    Ok(())
+    Ok(names)
 }
 
 /// Statements that would make the tables and views again: all, or those with `name`.

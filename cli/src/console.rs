@@ -3,11 +3,9 @@
 use std::fs::File;
 use std::io::{BufReader, Write};
 
-use sheafdb::Database;
-
 use crate::message::Failure;
 use crate::output::Format;
-use crate::run::Runner;
+use crate::run::{Place, Runner};
 use crate::{catalog, interrupt, script, terminal};
 
 const HELP: &str = "\
@@ -43,8 +41,6 @@ pub struct Failed {
 
 /// What a line of input acts on.
 pub struct Console {
-    /// The open database.
-    pub database: Database,
     /// Runs its statements.
     pub runner: Runner,
 }
@@ -69,8 +65,8 @@ impl Console {
             ".quit" | ".exit" => return Ok(Flow::Quit),
             ".read" => return self.read(argument, out),
             ".help" => out.write_all(HELP.as_bytes()).map_err(Failure::from),
-            ".tables" => catalog::write_names(&self.database, out),
-            ".schema" => catalog::write_definitions(&self.database, argument, out),
+            ".tables" => self.write_names(out),
+            ".schema" => self.write_definitions(argument, out),
             ".timer" => self.set_timer(argument),
             ".mode" => self.set_mode(argument),
             ".rows" => self.set_rows(argument),
@@ -90,6 +86,27 @@ impl Console {
                 "",
                 None,
             )),
+        }
+    }
+
+    fn write_names(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let names = match &self.runner.place {
+            Place::Here(session) => catalog::names(session.database())?,
+            Place::There(remote) => remote.names()?,
+        };
+        for name in names {
+            writeln!(out, "{name}")?;
+        }
+        Ok(())
+    }
+
+    fn write_definitions(&self, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        match &self.runner.place {
+            Place::Here(session) => catalog::write_definitions(session.database(), name, out),
+            Place::There(_) => {
+                let what = ".schema is for a database of this process: write DESCRIBE and a table";
+                Err(Failure::Other(what.into()))
+            }
         }
     }
 

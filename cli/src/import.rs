@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::Path;
 
-use sheafdb::Database;
+use sheafdb::{Database, Session};
 
 use crate::args::ImportArgs;
 use crate::interrupt::Interrupt;
 use crate::message::Failure;
 use crate::output::Format;
-use crate::run::Runner;
+use crate::run::{Place, Runner};
 use crate::terminal;
 
 /// Imports the files, each existing table's in a transaction per file.
@@ -21,15 +21,17 @@ pub fn run(args: &ImportArgs) -> Result<(), Failure> {
     let database = Database::open(&args.path)?;
     let mut view = terminal::view(0);
     view.timer = true;
+    let session = database.session();
+    let exists = exists(&session, &table)?;
     let runner = Runner {
-        session: database.session(),
+        place: Place::Here(session),
         interrupt: Interrupt::install()
             .map_err(|e| Failure::Other(format!("cannot watch for Ctrl-C: {e}")))?,
         format: Format::Box,
         view,
     };
     let out: &mut dyn Write = &mut std::io::stdout();
-    let outcome = statements(args, &table, exists(&runner, &table)?)
+    let outcome = statements(args, &table, exists)
         .iter()
         .try_for_each(|statement| runner.run(statement, out));
     database.close()?;
@@ -46,10 +48,10 @@ fn table_of(file: &str) -> Result<String, Failure> {
     Ok(stem.to_lowercase())
 }
 
-fn exists(runner: &Runner, table: &str) -> Result<bool, Failure> {
-    let found = runner.session.block_on(async {
+fn exists(session: &Session, table: &str) -> Result<bool, Failure> {
+    let found = session.block_on(async {
         let sql = format!("DESCRIBE {}", identifier(table));
-        runner.session.query(&sql).await
+        session.query(&sql).await
     })?;
     Ok(found.is_ok())
 }

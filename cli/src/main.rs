@@ -4,6 +4,7 @@
 //!   args      what was asked
 //!    |
 //!   serve     programs, over Flight SQL
+//!   connect   remote: a database that is served
 //!   shell     a person      \
 //!   script    a pipe, a file -> console -> run -> output
 //!   tour      the tour      /
@@ -17,6 +18,7 @@ mod interrupt;
 mod message;
 mod output;
 mod progress;
+mod remote;
 mod run;
 mod script;
 mod serve;
@@ -33,11 +35,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use sheafdb::{Database, OpenOptions};
 
-use args::{Cli, Command, ShellArgs};
+use args::{Cli, Command, ShellArgs, StatementArgs};
 use console::{Console, Failed};
 use interrupt::Interrupt;
 use message::Failure;
-use run::Runner;
+use remote::Remote;
+use run::{Place, Runner};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -48,9 +51,17 @@ fn main() -> ExitCode {
         Some(Command::Tour(args)) => tour::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Connect(args)) => {
+            let place = Remote::connect(&args).map(Place::There);
+            return sql(place, &args.url, &args.statements);
+        }
         Some(Command::Verify { path }) => verify::run(&path),
         Some(Command::TourWriter { path }) => tour::write_until_killed(&path),
-        None => return sql(&cli.shell),
+        None => {
+            let path = cli.shell.path.as_ref();
+            let name = path.map_or("in memory".to_owned(), |path| path.display().to_string());
+            return sql(open(&cli.shell), &name, &cli.shell.statements);
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,24 +72,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// The shell, one-shot SQL and scripts.
-fn sql(args: &ShellArgs) -> ExitCode {
-    let mut console = match open(args) {
+/// The shell, one-shot SQL and scripts, on what a person knows by `name`.
+fn sql(place: Result<Place, Failure>, name: &str, args: &StatementArgs) -> ExitCode {
+    let mut console = match place.and_then(|place| console(place, args)) {
         Ok(console) => console,
         Err(failure) => {
             eprint!("{}", failure.report("", None, terminal::error_color()));
             return ExitCode::FAILURE;
         }
     };
-    let ran = run_sql(&mut console, args);
-    let closed = console.database.close().map_err(|e| console.complain(&e.into(), "", None));
+    let ran = run_sql(&mut console, name, args);
+    let closed = match console.runner.place.database() {
+        Some(database) => database.close().map_err(|e| console.complain(&e.into(), "", None)),
+        None => Ok(()),
+    };
     match ran.and(closed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => ExitCode::from(failed.exit),
     }
 }
 
-fn open(args: &ShellArgs) -> Result<Console, Failure> {
+fn open(args: &ShellArgs) -> Result<Place, Failure> {
     let database = match &args.path {
         Some(path) => Database::open_with(
             path,
@@ -94,17 +108,17 @@ fn open(args: &ShellArgs) -> Result<Console, Failure> {
         let limit = limit.replace('\'', "''");
         session.execute_blocking(&format!("SET memory_limit = '{limit}'"))?;
     }
-    let runner = Runner {
-        session,
-        interrupt: Interrupt::install()
-            .map_err(|e| Failure::Other(format!("cannot watch for Ctrl-C: {e}")))?,
-        format: args.format,
-        view: terminal::view(args.rows),
-    };
-    Ok(Console { database, runner })
+    Ok(Place::Here(session))
 }
 
-fn run_sql(console: &mut Console, args: &ShellArgs) -> Result<(), Failed> {
+fn console(place: Place, args: &StatementArgs) -> Result<Console, Failure> {
+    let interrupt = Interrupt::install()
+        .map_err(|e| Failure::Other(format!("cannot watch for Ctrl-C: {e}")))?;
+    let view = terminal::view(args.rows);
+    Ok(Console { runner: Runner { place, interrupt, format: args.format, view } })
+}
+
+fn run_sql(console: &mut Console, name: &str, args: &StatementArgs) -> Result<(), Failed> {
     let out: &mut dyn Write = &mut std::io::stdout();
     if !args.sql.is_empty() {
         for sql in &args.sql {
@@ -115,9 +129,7 @@ fn run_sql(console: &mut Console, args: &ShellArgs) -> Result<(), Failed> {
             run_file(console, path, out)?;
         }
     } else if std::io::stdin().is_terminal() {
-        let place =
-            args.path.as_ref().map_or("in memory".to_owned(), |path| path.display().to_string());
-        shell::run(console, &place).map_err(|failure| console.complain(&failure, "", None))?;
+        shell::run(console, name).map_err(|failure| console.complain(&failure, "", None))?;
     } else {
         script::run(console, &mut std::io::stdin().lock(), None, out)?;
     }

@@ -10,6 +10,13 @@ use unicode_width::UnicodeWidthStr;
 pub enum Failure {
     /// The database refused it.
     Sql(Box<sheafdb::Error>),
+    /// A server refused it.
+    Remote {
+        /// Why.
+        message: String,
+        /// Line and column in the statement, both from 1.
+        position: Option<(u64, u64)>,
+    },
     /// Its result could not be written.
     Output(arrow::error::ArrowError),
     /// Ctrl-C.
@@ -46,6 +53,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sql(error) => f.write_str(&error.message),
+            Self::Remote { message, position: _ } => f.write_str(message),
             Self::Output(error) => write!(f, "cannot write the result: {error}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Other(text) => f.write_str(text),
@@ -66,8 +74,12 @@ impl Failure {
             if color { style.paint(text).to_string() } else { text.to_owned() }
         };
         let mut out = format!("{} {self}\n", paint(Color::Red.bold(), "error:"));
-        let Self::Sql(error) = self else { return out };
-        if let Some((line, column)) = error.position
+        let (position, hint) = match self {
+            Self::Sql(error) => (error.position, error.hint.as_deref()),
+            Self::Remote { position, .. } => (*position, None),
+            _ => return out,
+        };
+        if let Some((line, column)) = position
             && let Some(text) = sql.lines().nth((line as usize).saturating_sub(1))
         {
             let label = match origin {
@@ -80,7 +92,7 @@ impl Failure {
             let caret = " ".repeat(label.width() + before.width());
             out.push_str(&format!("  {label}{text}\n  {caret}{}\n", paint(Color::Red.bold(), "^")));
         }
-        if let Some(hint) = &error.hint {
+        if let Some(hint) = hint {
             out.push_str(&format!("{} {hint}\n", paint(Color::Cyan.bold(), "hint:")));
         }
         out

@@ -8,21 +8,42 @@ use std::future::Future;
 use std::io::Write;
 use std::time::Duration;
 
-use futures::StreamExt;
-use sheafdb::{Output, RowStream, Session};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::{Stream, StreamExt};
+use sheafdb::{Database, Output, Session};
 
 use crate::interrupt::{Busy, Interrupt};
 use crate::message::Failure;
 use crate::output::{Format, View};
 use crate::progress::Progress;
+use crate::remote::{Answer, Remote};
 
 /// How often progress is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs statements of one session.
+/// Where statements run.
+pub enum Place {
+    /// In this process.
+    Here(Session),
+    /// On a server.
+    There(Remote),
+}
+
+impl Place {
+    /// The database, when this process has it open.
+    pub fn database(&self) -> Option<&Database> {
+        match self {
+            Self::Here(session) => Some(session.database()),
+            Self::There(_) => None,
+        }
+    }
+}
+
+/// Runs statements, one after the other.
 pub struct Runner {
-    /// The session.
-    pub session: Session,
+    /// Where they run.
+    pub place: Place,
     /// Ctrl-C.
     pub interrupt: Interrupt,
     /// How results are written.
@@ -35,25 +56,33 @@ impl Runner {
     /// Runs `sql` and writes its results to `out`, each flushed when it is complete.
     pub fn run(&self, sql: &str, out: &mut dyn Write) -> Result<(), Failure> {
         let mut watch = Watch {
-            session: &self.session,
+            place: &self.place,
             busy: self.interrupt.busy(),
             progress: Progress::start(),
             rows: 0,
         };
-        let outcome = self.session.block_on(self.run_watched(sql, &mut watch, out));
+        let outcome = match &self.place {
+            Place::Here(session) => {
+                session.block_on(self.run_here(session, sql, &mut watch, out))?
+            }
+            Place::There(remote) => remote.block_on(self.run_there(remote, sql, &mut watch, out)),
+        };
         watch.progress.clear();
-        outcome?
+        outcome
     }
 
-    async fn run_watched(
+    async fn run_here(
         &self,
+        session: &Session,
         sql: &str,
         watch: &mut Watch<'_>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        for output in watch.wait(self.session.execute(sql)).await?? {
+        for output in watch.wait(session.execute(sql)).await?? {
             match output {
-                Output::Rows { stream, .. } => self.write_rows(stream, watch, out).await?,
+                Output::Rows { schema, stream } => {
+                    self.write_rows(&schema, stream, watch, out).await?;
+                }
                 Output::Done { tag, notice } => {
                     self.write_tag(&tag.to_string(), watch, out)?;
                     if let Some(notice) = notice {
@@ -65,13 +94,37 @@ impl Runner {
         Ok(())
     }
 
-    async fn write_rows(
+    async fn run_there(
         &self,
-        mut rows: RowStream,
+        remote: &Remote,
+        sql: &str,
         watch: &mut Watch<'_>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        let mut sink = self.format.begin(rows.schema(), &self.view, out)?;
+        for sql in Session::split(sql)? {
+            match watch.wait(remote.run(&sql)).await?? {
+                Answer::Rows(schema, rows) => self.write_rows(&schema, rows, watch, out).await?,
+                Answer::Changed(1) => self.write_tag("done · 1 row", watch, out)?,
+                Answer::Changed(rows) if rows > 0 => {
+                    self.write_tag(&format!("done · {rows} rows"), watch, out)?;
+                }
+                Answer::Changed(_) => self.write_tag("done", watch, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_rows<E>(
+        &self,
+        schema: &SchemaRef,
+        mut rows: impl Stream<Item = Result<RecordBatch, E>> + Unpin,
+        watch: &mut Watch<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure>
+    where
+        Failure: From<E>,
+    {
+        let mut sink = self.format.begin(schema, &self.view, out)?;
         while let Some(batch) = watch.wait(rows.next()).await? {
             let batch = batch?;
             watch.rows += batch.num_rows() as u64;
@@ -103,7 +156,7 @@ impl Runner {
 
 /// A statement being waited for.
 struct Watch<'a> {
-    session: &'a Session,
+    place: &'a Place,
     busy: Busy<'a>,
     progress: Progress,
     rows: u64,
@@ -119,7 +172,11 @@ impl Watch<'_> {
                 () = self.busy.pressed() => return Err(Failure::Cancelled),
                 result = &mut work => return Ok(result),
                 () = tokio::time::sleep(TICK) => {
-                    self.progress.tick(self.rows, self.session.progress());
+                    let progress = match self.place {
+                        Place::Here(session) => session.progress(),
+                        Place::There(_) => None,
+                    };
+                    self.progress.tick(self.rows, progress);
                 }
             }
         }

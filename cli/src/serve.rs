@@ -143,7 +143,8 @@ fn banner(
         "Flight SQL on {scheme}://{address}.{reach} Ctrl-C ends it.\n\n\
          Python   import adbc_driver_flightsql.dbapi as sql      # pip install adbc-driver-flightsql pyarrow\n\
          \x20        con = sql.connect(\"{scheme}://{address}\", autocommit=True)\n\
-         JDBC     jdbc:arrow-flight-sql://{address}?useEncryption={is_encrypted}\n"
+         JDBC     jdbc:arrow-flight-sql://{address}?useEncryption={is_encrypted}\n\
+         Shell    sheaf connect {scheme}://{address}\n"
     )?;
     if let Some(address) = watched {
         writeln!(out, "Health on http://{address}/health, metrics on http://{address}/metrics\n")?;

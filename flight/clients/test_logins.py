@@ -19,6 +19,13 @@ def sheaf(*arguments):
     return subprocess.run([SHEAF, *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
 
+def shell(server, *options):
+    """What our own client says to a query."""
+    ran = sheaf("connect", server.uri, *options, "--format", "csv", "-c", "SELECT 1 AS a")
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
 def one(connection, sql):
     with connection.cursor() as cursor:
         cursor.execute(sql)
@@ -116,6 +123,9 @@ def test_14_tls(authority, tmp_path):
     with pytest.raises(adbc_driver_manager.Error):
         with server.connect() as connection:
             one(connection, "SELECT 1")
+    assert shell(server, "--ca", authority / "ca.pem") == "a\n1\n"
+    with pytest.raises(AssertionError, match="certificate"):
+        shell(server)
     assert server.stop() == 0
 
 
@@ -132,6 +142,10 @@ def test_14_mutual_tls(authority, tmp_path):
     with pytest.raises(adbc_driver_manager.Error):
         with server.connect(**roots) as connection:
             one(connection, "SELECT 1")
+    mine = ("--cert", authority / "client.pem", "--key", authority / "client.key")
+    assert shell(server, "--ca", authority / "ca.pem", *mine) == "a\n1\n"
+    with pytest.raises(AssertionError):
+        shell(server, "--ca", authority / "ca.pem")
     assert server.stop() == 0
 
 

@@ -1,5 +1,6 @@
-"""Other clients than ADBC by itself: pandas, polars, pyarrow's Flight."""
+"""Other clients than ADBC by itself: pandas, polars, DuckDB, pyarrow's Flight."""
 
+import duckdb
 import pandas
 import polars
 import pyarrow
@@ -19,6 +20,15 @@ def test_polars_reads_and_writes(connection, table):
     frame.write_database(table, connection, engine="adbc")
     read = polars.read_database(f"SELECT * FROM {table} ORDER BY a", connection)
     assert read.equals(frame)
+
+
+def test_duckdb_reads_and_writes(cursor, table):
+    made = duckdb.sql("SELECT range AS a, 'n' || range AS t, range::DECIMAL(9, 2) AS d FROM range(1000)")
+    assert cursor.adbc_ingest(table, made.to_arrow_reader(100), mode="create") == 1000
+    cursor.execute(f"SELECT * FROM {table}")
+    rows = cursor.fetch_record_batch()
+    joined = "SELECT count(*), sum(rows.a), max(rows.t), sum(rows.d) FROM rows JOIN range(500) r ON r.range = rows.a"
+    assert duckdb.sql(joined).fetchall() == [(500, 124750, "n99", 124750)]
 
 
 def test_16_endpoints_have_no_location(server):

@@ -17,9 +17,10 @@ use arrow::error::ArrowError;
 pub use elide::grouped;
 
 /// How results are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A table drawn with lines, for people
+    #[default]
     Box,
     /// Comma-separated values with a header
     Csv,

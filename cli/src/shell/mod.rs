@@ -17,7 +17,7 @@ use crate::terminal;
 pub fn run(console: &mut Console, place: &str) -> Result<(), Failure> {
     println!("sheaf {} · {place}", env!("CARGO_PKG_VERSION"));
     println!("End statements with ; — .help lists commands, Ctrl-D leaves.");
-    let words = words::Words::new(console.database.clone());
+    let words = words::Words::new(console.runner.place.database().cloned());
     let mut editor = editor::open(words, console.runner.view.color);
     loop {
         match editor.read_line(&editor::SheafPrompt) {

@@ -119,12 +119,12 @@ pub fn is_keyword(word: &str) -> bool {
 
 /// Finds completions in the catalog as it is now.
 pub struct Words {
-    database: Database,
+    database: Option<Database>,
 }
 
 impl Words {
-    /// Names come from `database`.
-    pub fn new(database: Database) -> Self {
+    /// Names come from `database`; of one that another process has open, none.
+    pub fn new(database: Option<Database>) -> Self {
         Self { database }
     }
 
@@ -146,7 +146,8 @@ impl Words {
 
     /// Every name a query can use; none while the database cannot be read.
     fn names(&self) -> BTreeSet<String> {
-        let Ok(snapshot) = self.database.store().snapshot() else { return BTreeSet::new() };
+        let Some(database) = &self.database else { return BTreeSet::new() };
+        let Ok(snapshot) = database.store().snapshot() else { return BTreeSet::new() };
         let catalog = snapshot.catalog();
         let tables = catalog.tables.values();
         tables

@@ -1,0 +1,233 @@
+//! A database that another process serves: statements over Arrow Flight SQL.
+
+use std::path::PathBuf;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use arrow_flight::FlightInfo;
+use arrow_flight::error::FlightError;
+use arrow_flight::sql::CommandGetTables;
+use arrow_flight::sql::client::FlightSqlServiceClient;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use tokio::runtime::Runtime;
+use tonic::Status;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::args::ConnectArgs;
+use crate::message::Failure;
+
+/// Where servers listen when nothing else is said.
+const PORT: u16 = 32010;
+
+/// The header in which a server says where in a statement its error is.
+const POSITION: &str = "x-sheaf-position";
+
+type Client = FlightSqlServiceClient<Channel>;
+
+/// A connection.
+pub struct Remote {
+    client: Client,
+    runtime: Runtime,
+}
+
+/// What a statement gave.
+pub enum Answer {
+    /// Rows.
+    Rows(SchemaRef, BoxStream<'static, Result<RecordBatch, Failure>>),
+    /// How many rows it changed.
+    Changed(i64),
+}
+
+impl Remote {
+    /// Connects, and logs in where a user or a token is given.
+    pub fn connect(args: &ConnectArgs) -> Result<Self, Failure> {
+        let runtime = Runtime::new()?;
+        let endpoint = endpoint(args)?;
+        let credentials = Credentials::of(args)?;
+        let client = runtime.block_on(async {
+            let channel = endpoint.connect().await;
+            let channel = channel.map_err(|error| cannot_connect(&args.url, &error))?;
+            let mut client = Client::new(channel);
+            match credentials {
+                Credentials::None => {}
+                Credentials::Token(token) => client.set_token(token),
+                Credentials::Password(user, password) => {
+                    client.handshake(&user, &password).await.map_err(FlightError::from)?;
+                }
+            }
+            // Says now, and not at the first statement, that nobody is let in.
+            client.get_table_types().await.map_err(FlightError::from)?;
+            Ok::<_, Failure>(client)
+        })?;
+        Ok(Self { client, runtime })
+    }
+
+    /// Waits for a future that talks with the server.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Runs one statement.
+    pub async fn run(&self, sql: &str) -> Result<Answer, Failure> {
+        let mut client = self.client.clone();
+        let mut statement = client.prepare(sql.to_owned(), None).await?;
+        if statement.dataset_schema()?.fields().is_empty() {
+            let changed = statement.execute_update().await?;
+            statement.close().await?;
+            return Ok(Answer::Changed(changed));
+        }
+        let info = statement.execute().await?;
+        let schema = SchemaRef::new(info.clone().try_decode_schema()?);
+        let close = stream::once(async { statement.close().await.map_err(Failure::from) });
+        let close = close.filter_map(async |closed| closed.err().map(Err));
+        Ok(Answer::Rows(schema, rows(client, info).chain(close).boxed()))
+    }
+
+    /// Tables and views, those of other schemas than `public` with theirs.
+    pub fn names(&self) -> Result<Vec<String>, Failure> {
+        let mut client = self.client.clone();
+        let batches: Vec<RecordBatch> = self.block_on(async {
+            let info = client.get_tables(CommandGetTables::default()).await?;
+            rows(client, info).try_collect().await
+        })?;
+        let mut names = Vec::new();
+        for batch in batches {
+            let [schemas, tables, kinds] = [1, 2, 3].map(|i| batch.column(i).as_string::<i32>());
+            for row in 0..batch.num_rows() {
+                let schema = match schemas.value(row) {
+                    "public" => String::new(),
+                    schema => format!("{schema}."),
+                };
+                let kind = if kinds.value(row) == "VIEW" { " (view)" } else { "" };
+                names.push(format!("{schema}{}{kind}", tables.value(row)));
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// The rows of all endpoints, one after the other.
+fn rows(client: Client, info: FlightInfo) -> BoxStream<'static, Result<RecordBatch, Failure>> {
+    let tickets = info.endpoint.into_iter().filter_map(|endpoint| endpoint.ticket);
+    let fetched = stream::iter(tickets).then(move |ticket| {
+        let mut client = client.clone();
+        async move { client.do_get(ticket).await.map_err(Failure::from) }
+    });
+    fetched.map_ok(|rows| rows.map_err(Failure::from)).try_flatten().boxed()
+}
+
+/// How a client says who it is.
+enum Credentials {
+    None,
+    Token(String),
+    Password(String, String),
+}
+
+impl Credentials {
+    /// Secrets come from the environment or a person: lists of processes show arguments.
+    fn of(args: &ConnectArgs) -> Result<Self, Failure> {
+        if let Ok(token) = std::env::var("SHEAF_TOKEN") {
+            return Ok(Self::Token(token));
+        }
+        let Some(user) = &args.user else { return Ok(Self::None) };
+        let password = match std::env::var("SHEAF_PASSWORD") {
+            Ok(password) => password,
+            Err(_) => rpassword::prompt_password(format!("Password of {user}: "))
+                .map_err(|error| Failure::Other(format!("cannot ask for a password: {error}")))?,
+        };
+        Ok(Self::Password(user.clone(), password))
+    }
+}
+
+/// The address as one of HTTP.
+fn endpoint(args: &ConnectArgs) -> Result<Endpoint, Failure> {
+    let (scheme, place) = args.url.split_once("://").unwrap_or(("grpc", &args.url));
+    let is_encrypted = match scheme {
+        "flight" | "grpc" | "grpc+tcp" => false,
+        "flight+tls" | "grpc+tls" => true,
+        other => {
+            return Err(Failure::Other(format!(
+                "the address begins with grpc:// or grpc+tls://, not {other}://"
+            )));
+        }
+    };
+    let place = place.trim_end_matches('/');
+    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let port = if has_port { String::new() } else { format!(":{PORT}") };
+    let http = if is_encrypted { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{http}://{place}{port}"));
+    let endpoint = endpoint.map_err(|error| cannot_connect(&args.url, &error))?.tcp_nodelay(true);
+    if !is_encrypted {
+        return Ok(endpoint);
+    }
+    let read = |file: &PathBuf| {
+        let text = std::fs::read(file);
+        text.map_err(|error| Failure::Other(format!("cannot use {}: {error}", file.display())))
+    };
+    let mut tls = ClientTlsConfig::new();
+    tls = match &args.ca {
+        Some(file) => tls.ca_certificate(Certificate::from_pem(read(file)?)),
+        None => tls.with_native_roots(),
+    };
+    if let (Some(certificate), Some(key)) = (&args.cert, &args.key) {
+        tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    endpoint.tls_config(tls).map_err(|error| cannot_connect(&args.url, &error))
+}
+
+fn cannot_connect(url: &str, error: &dyn std::error::Error) -> Failure {
+    let mut text = format!("cannot connect to {url}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    Failure::Other(text)
+}
+
+impl From<FlightError> for Failure {
+    fn from(error: FlightError) -> Self {
+        match error {
+            FlightError::Tonic(status) => (*status).into(),
+            FlightError::Arrow(error) => error.into(),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let position = status.metadata().get(POSITION).and_then(|at| at.to_str().ok());
+        let position = position.and_then(|at| at.split_once(':'));
+        let position = position.and_then(|(line, column)| {
+            Some((line.parse::<u64>().ok()?, column.parse::<u64>().ok()?))
+        });
+        Self::Remote { message: status.message().to_owned(), position }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(url: &str) -> Result<String, String> {
+        let url = url.to_owned();
+        let args = ConnectArgs { url, ..ConnectArgs::default() };
+        let endpoint = endpoint(&args).map_err(|error| error.to_string())?;
+        Ok(endpoint.uri().to_string())
+    }
+
+    #[test]
+    fn addresses_are_of_grpc() {
+        for url in ["flight://h:7", "grpc://h:7/", "grpc+tcp://h:7", "h:7"] {
+            assert_eq!(address(url).unwrap(), "http://h:7/", "{url}");
+        }
+        assert_eq!(address("grpc://h").unwrap(), "http://h:32010/");
+        assert_eq!(address("grpc://[::1]:7").unwrap(), "http://[::1]:7/");
+        assert_eq!(address("grpc+tls://h").unwrap(), "https://h:32010/");
+        assert!(address("postgres://h").unwrap_err().contains("grpc"));
+        assert!(address("grpc://a b").is_err());
+    }
+}
