@@ -128,6 +128,7 @@ pub(super) fn new_table(
     let (cluster_by, cluster_order) = clustering.into_iter().unzip();
     let TableOptions { encoding, row_store, lazy_upserts, ttl, ttl_column, durability } =
         read_options(&table.table_options)?;
+    let durability = durability.or_else(|| table.temporary.then_some(temporary::DURABILITY));
     let row_store = row_store.unwrap_or_default();
     let lazy_upserts = lazy_upserts.unwrap_or_default();
     for (wanted, what) in

@@ -67,7 +67,9 @@ pub(crate) async fn run(
     }
     let namespace_id = match temporary {
         true => temporary::schema(context)?,
-        false => context.catalog.schema(namespace.as_deref().unwrap_or(&context.settings.schema))?.id,
+        false => {
+            context.catalog.schema(namespace.as_deref().unwrap_or(&context.settings.schema))?.id
+        }
     };
     let namespace = match (temporary, if_missing, namespace) {
         (true, ..) => context.settings.temporary.clone(),
@@ -76,7 +78,9 @@ pub(crate) async fn run(
         (false, IfMissing::Create, None) => context.settings.schema.clone(),
     };
     let new = |name| -> Result<NewTable> {
-        Ok(NewTable::new(namespace_id, name, ddl::columns_for(&schema)?))
+        let durability = temporary.then_some(temporary::DURABILITY);
+        let new = NewTable::new(namespace_id, name, ddl::columns_for(&schema)?);
+        Ok(NewTable { durability, ..new })
     };
     let resolved = Resolved { schema: namespace, name: name.clone() };
     let there = match context.catalog.stored_table(&resolved) {

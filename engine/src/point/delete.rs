@@ -49,8 +49,7 @@ impl Delete {
     ) -> Result<Option<Output>> {
         let snapshot = store.snapshot()?;
         let catalog = snapshot.catalog();
-        let plan =
-            self.meaning.get(catalog, settings, || self.plan(catalog, settings));
+        let plan = self.meaning.get(catalog, settings, || self.plan(catalog, settings));
         let keys = plan.and_then(|plan| self.keys(&plan, parameters));
         drop(snapshot);
         let Some(keys) = keys else { return Ok(None) };

@@ -90,8 +90,7 @@ impl Insert {
     ) -> Result<Option<Output>> {
         let snapshot = store.snapshot()?;
         let catalog = snapshot.catalog();
-        let plan =
-            self.meaning.get(catalog, settings, || self.plan(catalog, settings));
+        let plan = self.meaning.get(catalog, settings, || self.plan(catalog, settings));
         drop(snapshot);
         let Some(plan) = plan else { return Ok(None) };
         let write = self.scalars(&plan, parameters).and_then(|rows| match &plan.conflict {

@@ -60,8 +60,7 @@ impl Select {
     ) -> Result<Option<Output>> {
         let snapshot = store.snapshot()?;
         let catalog = snapshot.catalog();
-        let plan =
-            self.meaning.get(catalog, settings, || self.plan(catalog, settings));
+        let plan = self.meaning.get(catalog, settings, || self.plan(catalog, settings));
         let Some(plan) = plan else { return Ok(None) };
         let Some(key) = self.conditions.key(&plan.table, &plan.key, parameters) else {
             return Ok(None);

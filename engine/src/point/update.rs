@@ -54,8 +54,7 @@ impl Update {
     ) -> Result<Option<Output>> {
         let snapshot = store.snapshot()?;
         let catalog = snapshot.catalog();
-        let plan =
-            self.meaning.get(catalog, settings, || self.plan(catalog, settings));
+        let plan = self.meaning.get(catalog, settings, || self.plan(catalog, settings));
         let update = plan.and_then(|plan| self.change(&plan, parameters));
         drop(snapshot);
         let Some(update) = update else { return Ok(None) };

@@ -4,14 +4,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sheaf_core::Store;
 use sheaf_core::catalog::{Catalog, CatalogChange, SchemaId};
+use sheaf_core::{Durability, Store};
 
 use super::{Context, blocking};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How the names of such schemas begin. Nobody can write one by accident.
 const PREFIX: &str = "$temporary_";
+
+/// What does not outlive its session need not be on disk.
+pub(crate) const DURABILITY: Durability = Durability::None;
 
 /// The name of the schema of one session more.
 pub(super) fn schema_name() -> String {

@@ -98,7 +98,10 @@ fn described_field(relation: &Relation, sent: &Field, stored: &Field) -> Field {
         ("TYPE_NAME", sql_name(stored.data_type())),
         ("IS_AUTO_INCREMENT", "0".to_owned()),
         ("IS_CASE_SENSITIVE", "1".to_owned()),
-        ("IS_READ_ONLY", u8::from(!matches!(relation.table_type, "TABLE" | "LOCAL TEMPORARY")).to_string()),
+        (
+            "IS_READ_ONLY",
+            u8::from(!matches!(relation.table_type, "TABLE" | "LOCAL TEMPORARY")).to_string(),
+        ),
         ("IS_SEARCHABLE", "1".to_owned()),
     ]
     .map(|(name, value)| (key(name), value))
