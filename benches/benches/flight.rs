@@ -352,6 +352,7 @@ async fn ingest(
         let target = Ingest {
             schema: None,
             table: "t".to_owned(),
+            temporary: false,
             if_missing: IfMissing::Create,
             if_there: IfThere::Fail,
         };

@@ -23,6 +23,7 @@ mod run;
 mod script;
 mod serve;
 mod shell;
+mod telemetry;
 mod terminal;
 mod tour;
 mod verify;

@@ -1,22 +1,29 @@
 //! `sheaf serve`: a database for clients of Arrow Flight SQL.
 
 use std::future::Future;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sheaf_flight::{Jwt, Options, Server, Tls, Watch};
 use sheafdb::{Database, FileAccess, OpenOptions};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
-use crate::args::{JwtArgs, LogFormat, ServeArgs};
+use crate::args::{JwtArgs, ServeArgs};
 use crate::message::Failure;
+use crate::telemetry;
 
 /// Serves until Ctrl-C or a termination signal.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
-    log(args.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("sheaf-flight")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(format!("cannot start the server's threads: {error}")))?;
+    let telemetry = {
+        let _inside = runtime.enter();
+        telemetry::start(args.log)?
+    };
     allow_files();
     let options = OpenOptions::new().read_only(args.read_only).create(!args.read_only);
     let database = Database::open_with(&args.path, options)?;
@@ -25,12 +32,8 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         database.session().execute_blocking(&format!("SET memory_limit = '{limit}'"))?;
     }
     let options = options_of(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_name("sheaf-flight")
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Other(format!("cannot start the server's threads: {error}")))?;
     let served = runtime.block_on(serve(database.clone(), options, args.http));
+    drop(telemetry);
     // What still waits for a client that is gone.
     runtime.shutdown_background();
     database.close()?;
@@ -110,19 +113,6 @@ fn allow_files() {
     let asked = Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = setrlimit(Resource::Nofile, asked) {
         tracing::warn!(%error, "no more files may be open than {:?}", limit.current);
-    }
-}
-
-/// Logs to the standard error output what the variable `SHEAF_LOG` asks for.
-fn log(format: LogFormat) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .with_env_var("SHEAF_LOG")
-        .from_env_lossy();
-    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
-    match format {
-        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => logs.json().init(),
     }
 }
 

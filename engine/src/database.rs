@@ -11,7 +11,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::point::PointCache;
-use crate::session::{self, Running, Session, SessionOptions, StatementCounts, StatementInfo};
+use crate::session::{
+    self, Running, Session, SessionOptions, StatementCounts, StatementInfo, temporary,
+};
 
 /// Deep expressions recurse in the parser, the planner and the optimizer.
 const STACK_BYTES: usize = 16 << 20;
@@ -141,6 +143,9 @@ impl Database {
     fn with_store(store: Store, folder: Option<&Path>) -> Result<Self> {
         let runtime = session::runtime_env(store.memory(), folder)?;
         let template = Arc::new(session::initial_state(runtime)?);
+        if !store.is_read_only() {
+            temporary::drop_tables(&store, None)?;
+        }
         Ok(Self { store, template, points: Arc::default(), running: Arc::default() })
     }
 

@@ -62,6 +62,30 @@ def test_07_schema_and_catalog(cursor):
     assert count(cursor, "ingested.t")[0] == 2
     with pytest.raises(adbc_driver_manager.Error, match="catalog"):
         cursor.adbc_ingest("t", people(0, 2), mode="create", catalog_name="elsewhere")
-    with pytest.raises(adbc_driver_manager.NotSupportedError, match="temporary"):
-        cursor.adbc_ingest("t", people(0, 2), mode="create", temporary=True)
+    with pytest.raises(adbc_driver_manager.Error, match="without a schema"):
+        cursor.adbc_ingest("t", people(0, 2), mode="create", temporary=True, db_schema_name="ingested")
     cursor.execute("DROP SCHEMA ingested CASCADE")
+
+
+def test_07_temporary_tables_are_the_connections_own(server, cursor, table):
+    cursor.execute(f"CREATE TABLE {table} (id BIGINT, name TEXT)")
+    with server.connect() as connection, connection.cursor() as other:
+        assert other.adbc_ingest(table, people(0, 2), mode="create", temporary=True) == 2
+        assert other.adbc_ingest(table, people(2, 3), mode="append", temporary=True) == 3
+        # By its name alone the temporary table is meant.
+        assert other.adbc_ingest(table, people(5, 1), mode="append") == 1
+        assert count(other, table)[0] == 6
+        assert count(cursor, table)[0] == 0
+        assert (table, "LOCAL TEMPORARY") in [
+            (found["table_name"], found["table_type"])
+            for catalog in connection.adbc_get_objects(depth="tables").read_all().to_pylist()
+            for schema in catalog["catalog_db_schemas"]
+            for found in schema["db_schema_tables"]
+        ]
+    leftover = "SELECT count(*) FROM sheaf.tables WHERE table_schema LIKE '$temporary%'"
+    for _ in range(100):
+        cursor.execute(leftover)
+        if cursor.fetchone() == (0,):
+            break
+    cursor.execute(leftover)
+    assert cursor.fetchone() == (0,)

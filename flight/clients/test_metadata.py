@@ -32,7 +32,7 @@ def test_09_tables_are_found_by_patterns(connection, objects):
     assert [t["table_name"] for t in tables] == ["cities"]
     views = schemas_of(connection, depth="tables", table_types_filter=["VIEW"])["told"]
     assert [t["table_name"] for t in views] == ["names"]
-    assert set(connection.adbc_get_table_types()) == {"SYSTEM TABLE", "TABLE", "VIEW"}
+    assert set(connection.adbc_get_table_types()) == {"LOCAL TEMPORARY", "SYSTEM TABLE", "TABLE", "VIEW"}
 
 
 def test_09_columns_and_their_nullability(connection, objects):

@@ -4,8 +4,10 @@ import json
 import re
 import subprocess
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import adbc_driver_manager
+import grpc
 import pytest
 
 from conftest import SHEAF, Server
@@ -38,6 +40,42 @@ def test_health_and_metrics(tmp_path):
     assert 'sheaf_memory_bytes{use="queries"}' in values
     assert text.endswith("# EOF\n")
     assert server.stop() == 0
+
+
+class Collector:
+    """Keeps what traces it is sent, as bytes."""
+
+    def __init__(self):
+        self.received = b""
+        self.server = grpc.server(ThreadPoolExecutor(2))
+        self.server.add_generic_rpc_handlers([self])
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.server.start()
+
+    def service(self, call):
+        assert call.method == "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+        return grpc.unary_unary_rpc_method_handler(self.take)
+
+    def take(self, request, context):
+        self.received += request
+        return b""
+
+
+def test_statements_are_traced(tmp_path, monkeypatch):
+    collector = Collector()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.port}")
+    server = Server(tmp_path / "db")
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 'traced' AS a FROM generate_series(1, 3)")
+        cursor.fetchall()
+        with pytest.raises(adbc_driver_manager.Error):
+            cursor.execute("SELECT 1 / 0")
+            cursor.fetchall()
+    # The last ones are sent before the server ends.
+    assert server.stop() == 0
+    collector.server.stop(None)
+    for told in [b"sheaf", b"statement", b"db.query.text", b"SELECT 'traced'", b"22012"]:
+        assert told in collector.received, told
 
 
 def test_statements_are_logged(tmp_path, monkeypatch):

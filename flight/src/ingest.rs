@@ -18,9 +18,6 @@ pub(crate) async fn run(
     schema: SchemaRef,
     rows: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
 ) -> Result<i64, Status> {
-    if command.temporary {
-        return Err(status::unimplemented("ingest into a temporary table"));
-    }
     if command.transaction_id.is_some() {
         return Err(status::unimplemented("ingest inside a transaction of several statements"));
     }
@@ -43,6 +40,7 @@ pub(crate) async fn run(
     let target = Ingest {
         schema: command.schema.filter(|schema| !schema.is_empty()),
         table: command.table,
+        temporary: command.temporary,
         if_missing,
         if_there,
     };

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use super::rows::{numbers, table as rows, texts};
 use super::{INFORMATION, PinnedCatalog, SYSTEM, system, views};
 use crate::error::Result;
+use crate::session::temporary;
 use crate::sql::{CATALOG, sql_name};
 
 pub(super) const NAMES: [&str; 4] = ["tables", "columns", "schemata", "views"];
@@ -38,6 +39,11 @@ fn relations(catalog: &PinnedCatalog) -> Vec<(String, String, &'static str)> {
         .tables
         .values()
         .map(|t| (schema(&t.schema), t.name.clone(), "BASE TABLE"))
+        .filter(|(schema, ..)| catalog.shows(schema))
+        .map(|(schema, name, kind)| match temporary::is_temporary(&schema) {
+            true => (schema, name, "LOCAL TEMPORARY"),
+            false => (schema, name, kind),
+        })
         .chain(names.views.values().map(|v| (schema(&v.schema), v.name.clone(), "VIEW")))
         .collect();
     relations.sort();
@@ -118,6 +124,7 @@ async fn columns(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider
 fn schemata(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
     let mut schemas: Vec<&str> =
         catalog.names().schemas.values().map(|s| s.name.as_str()).collect();
+    schemas.retain(|schema| catalog.shows(schema));
     schemas.sort_unstable();
     schemas.extend([SYSTEM, INFORMATION]);
     rows(vec![

@@ -17,7 +17,7 @@ use sheaf_core::{Columns, Snapshot, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Readings};
 use crate::scan::SnapshotTable;
-use crate::session::{Running, Settings};
+use crate::session::{Running, Settings, temporary};
 use crate::sql::Resolved;
 
 pub(crate) use views::qualified_text;
@@ -80,6 +80,16 @@ impl PinnedCatalog {
 
     pub(crate) fn names(&self) -> &Arc<Catalog> {
         self.snapshot.catalog()
+    }
+
+    /// The schema of an unqualified name.
+    pub(crate) fn schema_of(&self, name: &str) -> &str {
+        self.settings.schema_of(name, self.names())
+    }
+
+    /// Whether the session may know of a schema: not of others' temporary tables.
+    fn shows(&self, schema: &str) -> bool {
+        !temporary::is_temporary(schema) || schema == self.settings.temporary
     }
 
     /// The relation with this name, if there is one.

@@ -13,8 +13,8 @@ use super::column::{self, plain_key, unsupported_constraint};
 use super::partition;
 use super::table_options::TableOptions;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Context, Output};
-use crate::sql::{fold, ident_position, position_of};
+use crate::session::{Context, Output, temporary};
+use crate::sql::{Resolved, fold, ident_position, position_of};
 
 /// Columns of a key or a clustering.
 pub(super) type Sorted = Vec<(String, ColumnOrder)>;
@@ -39,9 +39,23 @@ pub(super) fn run(context: &Context, table: &CreateTable) -> Result<Output> {
     Ok(Output::done("CREATE TABLE"))
 }
 
+/// The schema and name that the table is to have. A temporary one has no schema that people
+/// name.
+fn resolve(context: &Context, table: &CreateTable) -> Result<Resolved> {
+    if !table.temporary {
+        return context.resolve_new(&table.name);
+    }
+    if table.name.0.len() > 1 {
+        let what = "a temporary table has a name without a schema";
+        return Err(Error::new(ErrorKind::InvalidStatement, what).at(position_of(&table.name)));
+    }
+    let resolved = context.resolve_new(&table.name)?;
+    Ok(Resolved { schema: context.settings.temporary.clone(), ..resolved })
+}
+
 /// With IF NOT EXISTS: whether there is nothing to do.
 pub(super) fn is_there(context: &Context, table: &CreateTable) -> Result<bool> {
-    let name = context.resolve(&table.name)?;
+    let name = resolve(context, table)?;
     let there =
         context.catalog.stored_table(&name).is_ok() || context.catalog.stored_view(&name).is_ok();
     if there && !table.if_not_exists {
@@ -67,12 +81,14 @@ pub(super) fn new_table(
     mut columns: Vec<NewColumn>,
     mut keys: Vec<Sorted>,
 ) -> Result<NewTable> {
-    let name = context.resolve(&table.name)?;
-    let schema = context
-        .catalog
-        .schema(&name.schema)
-        .map_err(|error| error.at(position_of(&table.name)))?
-        .id;
+    let name = resolve(context, table)?;
+    let schema = match table.temporary {
+        true => temporary::schema(context)?,
+        false => {
+            let schema = context.catalog.schema(&name.schema);
+            schema.map_err(|error| error.at(position_of(&table.name)))?.id
+        }
+    };
     for constraint in &table.constraints {
         match constraint {
             TableConstraint::PrimaryKey(key) => {
@@ -112,6 +128,7 @@ pub(super) fn new_table(
     let (cluster_by, cluster_order) = clustering.into_iter().unzip();
     let TableOptions { encoding, row_store, lazy_upserts, ttl, ttl_column, durability } =
         read_options(&table.table_options)?;
+    let durability = durability.or_else(|| table.temporary.then_some(temporary::DURABILITY));
     let row_store = row_store.unwrap_or_default();
     let lazy_upserts = lazy_upserts.unwrap_or_default();
     for (wanted, what) in
@@ -217,13 +234,12 @@ pub(super) fn check_clauses(table: &CreateTable) -> Result<()> {
         .clustered_by(table.clustered_by.clone())
         .table_options(table.table_options.clone())
         .query(table.query.clone())
+        .temporary(table.temporary)
         .build();
     if read == *table {
         return Ok(());
     }
-    let what = if table.temporary {
-        "a temporary table"
-    } else if table.or_replace {
+    let what = if table.or_replace {
         "CREATE OR REPLACE TABLE"
     } else if table.external {
         "an external table"

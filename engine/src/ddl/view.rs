@@ -6,7 +6,7 @@ use sheaf_core::catalog::CatalogChange;
 use crate::catalog::qualified_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
-use crate::sql::{ident_position, position_of, with_column_names};
+use crate::sql::{ident_position, parse_query_text, position_of, with_column_names};
 
 pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output> {
     let CreateView {
@@ -36,7 +36,7 @@ pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output
             .at(position_of(&name))
             .hint("use CREATE TABLE … AS SELECT"));
     }
-    let resolved = context.resolve(&name)?;
+    let resolved = context.resolve_new(&name)?;
     let schema =
         context.catalog.schema(&resolved.schema).map_err(|error| error.at(position_of(&name)))?.id;
     let table_is_there = context.catalog.stored_table(&resolved).is_ok();
@@ -66,8 +66,9 @@ pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output
     }
     let query = if names.is_empty() { *query } else { with_column_names(*query, names) };
     let sql = qualified_text(&query, &context.settings.schema)?;
-    // A view that cannot be planned is of no use to anybody.
-    context.plan(Statement::Query(Box::new(query))).await?;
+    // A view that cannot be planned is of no use to anybody, and one of temporary tables
+    // only to this session: it is planned as others will, without them.
+    context.plan_query(*parse_query_text(&sql)?).await?;
     super::change(
         context,
         CatalogChange::CreateView { schema, name: resolved.name, sql, replace: or_replace },

@@ -14,7 +14,7 @@ use super::sink::Sink;
 use super::source::find;
 use crate::ddl;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Context, blocking};
+use crate::session::{Context, blocking, temporary};
 use crate::sql::Resolved;
 
 /// Where rows go: see [`crate::Session::ingest`].
@@ -24,6 +24,8 @@ pub struct Ingest {
     pub schema: Option<String>,
     /// The table.
     pub table: String,
+    /// Whether it is one of the session's temporary tables.
+    pub temporary: bool,
     /// When there is no such table.
     pub if_missing: IfMissing,
     /// When there is one.
@@ -58,11 +60,27 @@ pub(crate) async fn run(
     rows: impl Stream<Item = Result<RecordBatch>> + Send,
 ) -> Result<u64> {
     let mut rows = std::pin::pin!(rows);
-    let Ingest { schema: namespace, table: name, if_missing, if_there } = target;
-    let namespace = namespace.unwrap_or_else(|| context.settings.schema.clone());
-    let namespace_id = context.catalog.schema(&namespace)?.id;
+    let Ingest { schema: namespace, table: name, temporary, if_missing, if_there } = target;
+    if temporary && namespace.is_some() {
+        let what = "a temporary table has a name without a schema";
+        return Err(Error::new(ErrorKind::InvalidStatement, what));
+    }
+    let namespace_id = match temporary {
+        true => temporary::schema(context)?,
+        false => {
+            context.catalog.schema(namespace.as_deref().unwrap_or(&context.settings.schema))?.id
+        }
+    };
+    let namespace = match (temporary, if_missing, namespace) {
+        (true, ..) => context.settings.temporary.clone(),
+        (false, _, Some(namespace)) => namespace,
+        (false, IfMissing::Fail, None) => context.catalog.schema_of(&name).to_owned(),
+        (false, IfMissing::Create, None) => context.settings.schema.clone(),
+    };
     let new = |name| -> Result<NewTable> {
-        Ok(NewTable::new(namespace_id, name, ddl::columns_for(&schema)?))
+        let durability = temporary.then_some(temporary::DURABILITY);
+        let new = NewTable::new(namespace_id, name, ddl::columns_for(&schema)?);
+        Ok(NewTable { durability, ..new })
     };
     let resolved = Resolved { schema: namespace, name: name.clone() };
     let there = match context.catalog.stored_table(&resolved) {

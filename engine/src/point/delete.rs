@@ -49,8 +49,7 @@ impl Delete {
     ) -> Result<Option<Output>> {
         let snapshot = store.snapshot()?;
         let catalog = snapshot.catalog();
-        let plan =
-            self.meaning.get(catalog, &settings.schema, || self.plan(catalog, &settings.schema));
+        let plan = self.meaning.get(catalog, settings, || self.plan(catalog, settings));
         let keys = plan.and_then(|plan| self.keys(&plan, parameters));
         drop(snapshot);
         let Some(keys) = keys else { return Ok(None) };
@@ -58,8 +57,8 @@ impl Delete {
         Ok(commit.map(|commit| Output::counted("DELETE", commit.deleted)))
     }
 
-    fn plan(&self, catalog: &Catalog, schema: &str) -> Option<Plan> {
-        let table = table(catalog, schema, &self.table)?;
+    fn plan(&self, catalog: &Catalog, settings: &Settings) -> Option<Plan> {
+        let table = table(catalog, settings, &self.table)?;
         let key = self.conditions.plan(&table)?;
         key.others.is_empty().then_some(Plan { table, key })
     }

@@ -90,8 +90,7 @@ impl Insert {
     ) -> Result<Option<Output>> {
         let snapshot = store.snapshot()?;
         let catalog = snapshot.catalog();
-        let plan =
-            self.meaning.get(catalog, &settings.schema, || self.plan(catalog, &settings.schema));
+        let plan = self.meaning.get(catalog, settings, || self.plan(catalog, settings));
         drop(snapshot);
         let Some(plan) = plan else { return Ok(None) };
         let write = self.scalars(&plan, parameters).and_then(|rows| match &plan.conflict {
@@ -110,8 +109,8 @@ impl Insert {
         Ok(Some(Output::counted("INSERT", count)))
     }
 
-    fn plan(&self, catalog: &Catalog, schema: &str) -> Option<Plan> {
-        let table = table(catalog, schema, &self.table)?;
+    fn plan(&self, catalog: &Catalog, settings: &Settings) -> Option<Plan> {
+        let table = table(catalog, settings, &self.table)?;
         let columns = named_columns(&table, &self.columns).ok()?;
         let width = self.rows.first()?.len();
         if self.rows.iter().any(|row| row.len() != width) {

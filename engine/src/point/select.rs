@@ -60,8 +60,7 @@ impl Select {
     ) -> Result<Option<Output>> {
         let snapshot = store.snapshot()?;
         let catalog = snapshot.catalog();
-        let plan =
-            self.meaning.get(catalog, &settings.schema, || self.plan(catalog, &settings.schema));
+        let plan = self.meaning.get(catalog, settings, || self.plan(catalog, settings));
         let Some(plan) = plan else { return Ok(None) };
         let Some(key) = self.conditions.key(&plan.table, &plan.key, parameters) else {
             return Ok(None);
@@ -76,8 +75,8 @@ impl Select {
         Ok(Some(Output::rows(Arc::clone(&plan.output), rows)))
     }
 
-    fn plan(&self, catalog: &Catalog, schema: &str) -> Option<Plan> {
-        let table = table(catalog, schema, &self.table)?;
+    fn plan(&self, catalog: &Catalog, settings: &Settings) -> Option<Plan> {
+        let table = table(catalog, settings, &self.table)?;
         let all = table.arrow_schema();
         let mut projection = Vec::new();
         let mut fields: Vec<Arc<Field>> = Vec::new();

@@ -54,8 +54,7 @@ impl Update {
     ) -> Result<Option<Output>> {
         let snapshot = store.snapshot()?;
         let catalog = snapshot.catalog();
-        let plan =
-            self.meaning.get(catalog, &settings.schema, || self.plan(catalog, &settings.schema));
+        let plan = self.meaning.get(catalog, settings, || self.plan(catalog, settings));
         let update = plan.and_then(|plan| self.change(&plan, parameters));
         drop(snapshot);
         let Some(update) = update else { return Ok(None) };
@@ -63,8 +62,8 @@ impl Update {
         Ok(commit.map(|commit| Output::counted("UPDATE", commit.inserted)))
     }
 
-    fn plan(&self, catalog: &Catalog, schema: &str) -> Option<Plan> {
-        let table = table(catalog, schema, &self.table)?;
+    fn plan(&self, catalog: &Catalog, settings: &Settings) -> Option<Plan> {
+        let table = table(catalog, settings, &self.table)?;
         let assignments = Assignments::read(&table, &self.assignments).ok()?;
         let changes = changes(&table, &assignments, false)?;
         let key = self.conditions.plan(&table)?;

@@ -70,6 +70,16 @@ impl Context {
 
     /// What a name means.
     pub(crate) fn resolve(&self, name: &ObjectName) -> Result<Resolved> {
+        let resolved = self.resolve_new(name)?;
+        if name.0.len() > 1 {
+            return Ok(resolved);
+        }
+        let schema = self.settings.schema_of(&resolved.name, self.catalog.names()).to_owned();
+        Ok(Resolved { schema, ..resolved })
+    }
+
+    /// What a name means for something that is made with it, and is not temporary.
+    pub(crate) fn resolve_new(&self, name: &ObjectName) -> Result<Resolved> {
         sql::resolve(name, &self.settings.schema)
     }
 

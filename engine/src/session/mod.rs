@@ -12,6 +12,7 @@ mod run;
 mod running;
 mod settings;
 mod state;
+pub(crate) mod temporary;
 mod units;
 
 use std::collections::HashMap;
@@ -88,6 +89,17 @@ struct Inner {
     settings: RwLock<Arc<Settings>>,
     prepared: Mutex<HashMap<String, Named>>,
     readings: Readings,
+}
+
+impl Drop for Inner {
+    /// What is left when it cannot be dropped any more, the next opening drops.
+    fn drop(&mut self) {
+        let settings = self.settings.get_mut();
+        if let Err(error) = temporary::drop_tables(self.database.store(), Some(&settings.temporary))
+        {
+            tracing::debug!(%error, "the temporary tables of a session stay");
+        }
+    }
 }
 
 impl Session {

@@ -348,7 +348,10 @@ fn reset_setting(session: &Session, reset: Reset) -> Result<Output> {
         }
         Reset::ALL => {
             let memory = Arc::clone(session.database().store().memory());
-            *session.inner.settings.write() = Arc::new(Settings::new(memory));
+            let mut settings = session.inner.settings.write();
+            let temporary = settings.temporary.clone();
+            *settings = Arc::new(Settings { temporary, ..Settings::new(memory) });
+            drop(settings);
             *session.inner.state.write() = Arc::clone(session.inner.database.template());
             Ok(Output::done("RESET"))
         }

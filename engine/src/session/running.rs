@@ -23,6 +23,8 @@ use futures::{FutureExt, Stream, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::duration;
 use crate::error::{Error, ErrorKind, Result};
@@ -82,6 +84,7 @@ pub(crate) struct RunningStatement {
     sql: String,
     started_us: i64,
     began: Instant,
+    span: Span,
     rows: AtomicU64,
     bytes: Arc<AtomicUsize>,
     /// The SQLSTATE that it ended with.
@@ -100,13 +103,16 @@ impl Running {
         timeout: Option<Duration>,
     ) -> Arc<RunningStatement> {
         let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let (id, sql) = (self.last_id.fetch_add(1, Ordering::Relaxed) + 1, shown(sql));
+        let span = span(id, user.as_deref(), &sql);
         let statement = Arc::new(RunningStatement {
             running: Arc::clone(self),
-            id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
+            id,
             user,
-            sql: shown(sql),
+            sql,
             started_us: since_epoch.as_micros() as i64,
             began: Instant::now(),
+            span,
             rows: AtomicU64::new(0),
             bytes: Arc::default(),
             failed: OnceLock::new(),
@@ -166,6 +172,22 @@ fn shown(sql: &str) -> String {
     text
 }
 
+/// What traces tell of a statement, by the names that OpenTelemetry has for it.
+fn span(id: u64, user: Option<&str>, sql: &str) -> Span {
+    tracing::debug_span!(
+        target: LOG,
+        "statement",
+        query = id,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        user.name = user,
+        db.system.name = "sheaf",
+        db.query.text = sql,
+        db.response.returned_rows = Empty,
+        db.response.status_code = Empty,
+    )
+}
+
 impl Drop for RunningStatement {
     fn drop(&mut self) {
         self.running.statements.lock().remove(&self.id);
@@ -174,6 +196,11 @@ impl Drop for RunningStatement {
         self.running.failed.fetch_add(u64::from(failed.is_some()), Ordering::Relaxed);
         let (query, user, sql) = (self.id, self.user.as_deref(), &*self.sql);
         let seconds = self.began.elapsed().as_secs_f64();
+        self.span.record("db.response.returned_rows", rows);
+        if let Some(sqlstate) = failed {
+            self.span.record("db.response.status_code", sqlstate);
+            self.span.record("otel.status_code", "ERROR");
+        }
         match failed {
             Some(sqlstate) => {
                 tracing::info!(target: LOG, query, user, seconds, rows, sqlstate, sql, "failed");

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::config::ConfigOptions;
+use sheaf_core::catalog::Catalog;
 use sheaf_core::memory::{LIMIT_MIN, default_limit};
 use sheaf_core::{Durability, Memory};
 
 use super::state::DEFAULT_SCHEMA;
-use super::{bytes, duration};
+use super::{bytes, duration, temporary};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Settings that are not DataFusion's.
@@ -16,6 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct Settings {
     /// Schema of unqualified names.
     pub schema: String,
+    /// Schema of the session's temporary tables, once there are some.
+    pub temporary: String,
     /// When commits are acknowledged; the tables' or the database's default without it.
     pub durability: Option<Durability>,
     /// How long a statement may take.
@@ -55,7 +58,18 @@ impl Settings {
     /// Those that a session of a database with this budget begins with.
     pub(crate) fn new(memory: Arc<Memory>) -> Self {
         let schema = DEFAULT_SCHEMA.to_owned();
-        Self { schema, durability: None, statement_timeout: None, memory }
+        let temporary = temporary::schema_name();
+        Self { schema, temporary, durability: None, statement_timeout: None, memory }
+    }
+
+    /// The schema where `catalog` has the table of an unqualified name: temporary tables
+    /// come before others.
+    pub(crate) fn schema_of(&self, name: &str, catalog: &Catalog) -> &str {
+        let own = catalog.schema(&self.temporary);
+        match own.is_some_and(|own| catalog.table(own.id, name).is_some()) {
+            true => &self.temporary,
+            false => &self.schema,
+        }
     }
 
     /// All settings, ours first.

@@ -102,7 +102,8 @@ struct Binder<'a> {
 impl Binder<'_> {
     fn resolve(&self, reference: TableReference) -> ResolvedTableReference {
         let defaults = &self.state.config_options().catalog;
-        reference.resolve(&defaults.default_catalog, &defaults.default_schema)
+        let schema = self.catalog.schema_of(reference.table()).to_owned();
+        reference.resolve(&defaults.default_catalog, &schema)
     }
 }
 

@@ -17,3 +17,4 @@ mod running;
 mod sessions;
 mod slt;
 mod support;
+mod temporary;

@@ -15,7 +15,7 @@ use crate::shape::Shape;
 use crate::status;
 
 /// Types of tables, as [`type_of`] gives them.
-pub(super) const TYPES: [&str; 3] = ["SYSTEM TABLE", "TABLE", "VIEW"];
+pub(super) const TYPES: [&str; 4] = ["LOCAL TEMPORARY", "SYSTEM TABLE", "TABLE", "VIEW"];
 
 /// A table, view or system view.
 struct Relation {
@@ -70,6 +70,7 @@ fn type_of(schema: &str, kind: &str) -> &'static str {
     match (schema, kind) {
         ("sheaf" | "information_schema", _) => "SYSTEM TABLE",
         (_, "VIEW") => "VIEW",
+        (_, "LOCAL TEMPORARY") => "LOCAL TEMPORARY",
         _ => "TABLE",
     }
 }
@@ -97,7 +98,10 @@ fn described_field(relation: &Relation, sent: &Field, stored: &Field) -> Field {
         ("TYPE_NAME", sql_name(stored.data_type())),
         ("IS_AUTO_INCREMENT", "0".to_owned()),
         ("IS_CASE_SENSITIVE", "1".to_owned()),
-        ("IS_READ_ONLY", u8::from(relation.table_type != "TABLE").to_string()),
+        (
+            "IS_READ_ONLY",
+            u8::from(!matches!(relation.table_type, "TABLE" | "LOCAL TEMPORARY")).to_string(),
+        ),
         ("IS_SEARCHABLE", "1".to_owned()),
     ]
     .map(|(name, value)| (key(name), value))

@@ -1,0 +1,58 @@
+//! Temporary tables. Those of a session are in a schema of its own, which is made with the
+//! first of them and dropped when the session ends; what a process leaves behind that is
+//! killed, the next opening drops.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sheaf_core::catalog::{Catalog, CatalogChange, SchemaId};
+use sheaf_core::{Durability, Store};
+
+use super::{Context, blocking};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How the names of such schemas begin. Nobody can write one by accident.
+const PREFIX: &str = "$temporary_";
+
+/// What does not outlive its session need not be on disk.
+pub(crate) const DURABILITY: Durability = Durability::None;
+
+/// The name of the schema of one session more.
+pub(super) fn schema_name() -> String {
+    static SESSIONS: AtomicU64 = AtomicU64::new(1);
+    format!("{PREFIX}{}", SESSIONS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Whether a schema holds temporary tables, of whichever session.
+pub(crate) fn is_temporary(schema: &str) -> bool {
+    schema.starts_with(PREFIX)
+}
+
+/// The schema of the session's temporary tables, which is made when it is not there.
+pub(crate) fn schema(context: &Context) -> Result<SchemaId> {
+    let name = &context.settings.temporary;
+    let found = |catalog: &Catalog| catalog.schema(name).map(|schema| schema.id);
+    if let Some(schema) = found(context.store.snapshot()?.catalog()) {
+        return Ok(schema);
+    }
+    let make = CatalogChange::CreateSchema { name: name.clone() };
+    let made = blocking(|| context.store.change_catalog(make));
+    // Another statement of the session may have made it since.
+    match (found(context.store.snapshot()?.catalog()), made) {
+        (Some(schema), _) => Ok(schema),
+        (None, Err(error)) => Err(error.into()),
+        (None, Ok(_)) => Err(Error::new(ErrorKind::Internal, "the temporary schema is gone")),
+    }
+}
+
+/// Drops the temporary tables of one session, or of all that there ever were.
+pub(crate) fn drop_tables(store: &Store, of: Option<&str>) -> Result<()> {
+    let snapshot = store.snapshot()?;
+    let ended = snapshot.catalog().schemas.values().filter(|schema| match of {
+        Some(name) => schema.name == name,
+        None => is_temporary(&schema.name),
+    });
+    for schema in ended {
+        store.change_catalog(CatalogChange::DropSchema { schema: schema.id, cascade: true })?;
+    }
+    Ok(())
+}
