@@ -1,6 +1,6 @@
 //! CREATE VIEW.
 
-use datafusion::sql::sqlparser::ast::{CreateTableOptions, CreateView, Statement};
+use datafusion::sql::sqlparser::ast::{CreateTableOptions, CreateView};
 use sheaf_core::catalog::CatalogChange;
 
 use crate::catalog::qualified_text;

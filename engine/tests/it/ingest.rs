@@ -10,7 +10,7 @@ use sheafdb::{Error, ErrorKind, IfMissing, IfThere, Ingest, Session};
 use crate::support::{rows, run, session};
 
 fn target(table: &str, if_missing: IfMissing, if_there: IfThere) -> Ingest {
-    Ingest { schema: None, table: table.into(), if_missing, if_there }
+    Ingest { schema: None, table: table.into(), temporary: false, if_missing, if_there }
 }
 
 async fn ingest(
