@@ -60,10 +60,10 @@ def test_07_schema_and_catalog(cursor):
     cursor.execute("CREATE SCHEMA ingested")
     cursor.adbc_ingest("t", people(0, 2), mode="create", db_schema_name="ingested")
     assert count(cursor, "ingested.t")[0] == 2
-    with pytest.raises(adbc_driver_manager.Error, match="catalog"):
-        cursor.adbc_ingest("t", people(0, 2), mode="create", catalog_name="elsewhere")
     with pytest.raises(adbc_driver_manager.Error, match="without a schema"):
         cursor.adbc_ingest("t", people(0, 2), mode="create", temporary=True, db_schema_name="ingested")
+    with pytest.raises(adbc_driver_manager.Error, match="catalog"):
+        cursor.adbc_ingest("t", people(0, 2), mode="create", catalog_name="elsewhere")
     cursor.execute("DROP SCHEMA ingested CASCADE")
 
 

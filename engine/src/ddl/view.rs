@@ -66,9 +66,11 @@ pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output
     }
     let query = if names.is_empty() { *query } else { with_column_names(*query, names) };
     let sql = qualified_text(&query, &context.settings.schema)?;
-    // A view that cannot be planned is of no use to anybody, and one of temporary tables
-    // only to this session: it is planned as others will, without them.
-    context.plan_query(*parse_query_text(&sql)?).await?;
+    // A view that cannot be planned is of no use to anybody, and one of temporary tables only
+    // to this session: others plan it without them.
+    context.plan_query(query).await?;
+    let for_others = context.plan_query(*parse_query_text(&sql)?).await;
+    for_others.map_err(|error| Error { position: None, ..error })?;
     super::change(
         context,
         CatalogChange::CreateView { schema, name: resolved.name, sql, replace: or_replace },

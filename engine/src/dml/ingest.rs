@@ -86,9 +86,15 @@ pub(crate) async fn run(
     let there = match context.catalog.stored_table(&resolved) {
         Ok(table) => Some(Arc::clone(table)),
         Err(error)
-            if error.kind == ErrorKind::UndefinedTable && if_missing == IfMissing::Create =>
+            if (error.kind == ErrorKind::UndefinedTable || temporary)
+                && if_missing == IfMissing::Create =>
         {
             None
+        }
+        // The schema of temporary tables may not be there.
+        Err(_) if temporary => {
+            let what = format!("there is no temporary table '{name}'");
+            return Err(Error::new(ErrorKind::UndefinedTable, what));
         }
         Err(error) => return Err(error),
     };
