@@ -13,7 +13,10 @@ use crate::message::Failure;
 pub fn names(database: &Database) -> Result<Vec<String>, Failure> {
     let snapshot = database.store().snapshot()?;
     let catalog = snapshot.catalog();
-    let tables = catalog.tables.values().map(|t| qualified(catalog, t.schema, &t.name));
+    let tables = catalog.tables.values().map(|t| match is_temporary(catalog, t.schema) {
+        true => quoted(&t.name) + " (temporary)",
+        false => qualified(catalog, t.schema, &t.name),
+    });
     let views = catalog.views.values().map(|v| qualified(catalog, v.schema, &v.name) + " (view)");
     let mut names: Vec<String> = tables.chain(views).collect();
     names.sort();
@@ -70,11 +73,11 @@ fn table_definition(catalog: &Catalog, table: &TableDef) -> String {
     if table.is_keyed() {
         parts.push(format!("PRIMARY KEY ({})", sorted(table, table.key_columns())));
     }
-    let mut sql = format!(
-        "CREATE TABLE {} (\n    {}\n)",
-        qualified(catalog, table.schema, &table.name),
-        parts.join(",\n    ")
-    );
+    let (temporary, name) = match is_temporary(catalog, table.schema) {
+        true => (" TEMPORARY", quoted(&table.name)),
+        false => ("", qualified(catalog, table.schema, &table.name)),
+    };
+    let mut sql = format!("CREATE{temporary} TABLE {name} (\n    {}\n)", parts.join(",\n    "));
     if let Some(partition) = &table.partition
         && let Some(column) = table.column(partition.column)
     {
@@ -118,6 +121,11 @@ fn width(width: BucketWidth) -> String {
             None => format!("{micros} microseconds"),
         },
     }
+}
+
+/// Schemas of temporary tables have names that nobody writes.
+fn is_temporary(catalog: &Catalog, schema: SchemaId) -> bool {
+    catalog.schemas.get(&schema).is_some_and(|schema| schema.name.starts_with('$'))
 }
 
 /// The name as a query needs it: with its schema unless that is `public`.

@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Connect(args)) => {
-            let place = Remote::connect(&args).map(Place::There);
+            let place = Remote::connect(&args).map(|remote| Place::There(remote.into()));
             return sql(place, &args.url, &args.statements);
         }
         Some(Command::Verify { path }) => verify::run(&path),

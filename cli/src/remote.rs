@@ -53,11 +53,11 @@ impl Remote {
                 Credentials::None => {}
                 Credentials::Token(token) => client.set_token(token),
                 Credentials::Password(user, password) => {
-                    client.handshake(&user, &password).await.map_err(FlightError::from)?;
+                    client.handshake(&user, &password).await?;
                 }
             }
             // Says now, and not at the first statement, that nobody is let in.
-            client.get_table_types().await.map_err(FlightError::from)?;
+            client.get_table_types().await?;
             Ok::<_, Failure>(client)
         })?;
         Ok(Self { client, runtime })
@@ -84,23 +84,28 @@ impl Remote {
         Ok(Answer::Rows(schema, rows(client, info).chain(close).boxed()))
     }
 
-    /// Tables and views, those of other schemas than `public` with theirs.
+    /// Tables and views that are not the system's, those of other schemas than `public` with
+    /// theirs.
     pub fn names(&self) -> Result<Vec<String>, Failure> {
         let mut client = self.client.clone();
         let batches: Vec<RecordBatch> = self.block_on(async {
-            let info = client.get_tables(CommandGetTables::default()).await?;
+            let table_types = ["TABLE", "VIEW", "LOCAL TEMPORARY"].map(str::to_owned).into();
+            let info = client.get_tables(CommandGetTables { table_types, ..Default::default() });
+            let info = info.await?;
             rows(client, info).try_collect().await
         })?;
         let mut names = Vec::new();
         for batch in batches {
             let [schemas, tables, kinds] = [1, 2, 3].map(|i| batch.column(i).as_string::<i32>());
             for row in 0..batch.num_rows() {
-                let schema = match schemas.value(row) {
-                    "public" => String::new(),
-                    schema => format!("{schema}."),
-                };
-                let kind = if kinds.value(row) == "VIEW" { " (view)" } else { "" };
-                names.push(format!("{schema}{}{kind}", tables.value(row)));
+                let (schema, table) = (schemas.value(row), tables.value(row));
+                names.push(match (schema, kinds.value(row)) {
+                    (_, "LOCAL TEMPORARY") => format!("{table} (temporary)"),
+                    ("public", "VIEW") => format!("{table} (view)"),
+                    ("public", _) => table.to_owned(),
+                    (_, "VIEW") => format!("{schema}.{table} (view)"),
+                    _ => format!("{schema}.{table}"),
+                });
             }
         }
         names.sort();

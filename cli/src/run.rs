@@ -27,7 +27,7 @@ pub enum Place {
     /// In this process.
     Here(Session),
     /// On a server.
-    There(Remote),
+    There(Box<Remote>),
 }
 
 impl Place {

@@ -45,15 +45,15 @@ pub fn start(format: LogFormat) -> Result<Telemetry, Failure> {
 }
 
 fn provider() -> Result<Option<SdkTracerProvider>, Failure> {
-    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !COLLECTORS.iter().any(|name| is_set(&name)) {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if !COLLECTORS.iter().any(|name| is_set(name)) {
         return Ok(None);
     }
     let exporter = SpanExporter::builder().with_tonic().build();
     let exporter =
         exporter.map_err(|error| Failure::Other(format!("cannot send traces: {error}")))?;
     let mut resource = Resource::builder();
-    if !is_set(&"OTEL_SERVICE_NAME") {
+    if !is_set("OTEL_SERVICE_NAME") {
         resource = resource.with_service_name("sheaf");
     }
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);

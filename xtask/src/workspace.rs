@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Makes the workspace's root the current folder, so that every path and every
-/// command starts there.
+/// command starts there. Cargo tells where that is: this program may have been compiled
+/// in another clone.
 pub fn enter() -> Result<(), String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let package = std::env::var_os("CARGO_MANIFEST_DIR");
+    let package = package.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&package).join("..");
     std::env::set_current_dir(&root)
         .map_err(|e| format!("cannot enter the workspace {}: {e}", root.display()))
 }

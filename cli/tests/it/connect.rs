@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use crate::command::{Ran, command, csv, sheaf};
 
@@ -10,6 +10,8 @@ use crate::command::{Ran, command, csv, sheaf};
 struct Served {
     process: Child,
     url: String,
+    /// It writes more than is read.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Served {
@@ -17,9 +19,10 @@ impl Served {
         let arguments = ["serve", path.to_str().unwrap(), "--flight", "127.0.0.1:0"];
         let mut process = command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut banner = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut banner).unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        output.read_line(&mut banner).unwrap();
         let url = banner.split_whitespace().find(|word| word.starts_with("grpc://")).unwrap();
-        Self { url: url.trim_end_matches('.').to_owned(), process }
+        Self { url: url.trim_end_matches('.').to_owned(), process, _output: output }
     }
 
     fn run(&self, sql: &str) -> Ran {
@@ -56,6 +59,8 @@ fn statements_run_on_the_server() {
     assert!(ran.out.starts_with("done · 2 rows"), "{}{}", ran.out, ran.err);
     let ran = boxed("CREATE SCHEMA s; CREATE TABLE s.u (a INT); CREATE VIEW v AS SELECT 1 AS a");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let ran = boxed("CREATE TEMP TABLE mine (a INT);\n.tables");
+    assert!(ran.out.ends_with("mine (temporary)\ns.u\nt\nv (view)\n"), "{}{}", ran.out, ran.err);
     assert_eq!(boxed(".tables").out, "s.u\nt\nv (view)\n");
     assert!(boxed(".schema t").err.contains("DESCRIBE"));
 }
