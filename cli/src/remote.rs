@@ -1,18 +1,21 @@
 //! A database that another process serves: statements over Arrow Flight SQL.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use arrow_flight::FlightInfo;
 use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::CommandGetTables;
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use arrow_flight::{Action, FlightInfo};
+use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use tokio::runtime::Runtime;
-use tonic::Status;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Request, Status};
 
 use crate::args::ConnectArgs;
 use crate::message::Failure;
@@ -20,15 +23,34 @@ use crate::message::Failure;
 /// Where servers listen when nothing else is said.
 const PORT: u16 = 32010;
 
+/// The action by which a client sets options; also none, for a cookie of its session.
+const SET_OPTIONS: &str = "SetSessionOptions";
+
+/// The action that ends a session.
+const CLOSE: &str = "CloseSession";
+
 /// The header in which a server says where in a statement its error is.
 const POSITION: &str = "x-sheaf-position";
+
+/// How long the end of a session may take.
+const LAST: Duration = Duration::from_secs(2);
 
 type Client = FlightSqlServiceClient<Channel>;
 
 /// A connection.
 pub struct Remote {
     client: Client,
+    /// The name of its session.
+    cookie: Option<String>,
     runtime: Runtime,
+}
+
+impl Drop for Remote {
+    /// Else the server keeps the session for a while.
+    fn drop(&mut self) {
+        let close = act(&mut self.client, CLOSE, self.cookie.as_deref());
+        let _ = self.runtime.block_on(async { tokio::time::timeout(LAST, close).await });
+    }
 }
 
 /// What a statement gave.
@@ -45,10 +67,11 @@ impl Remote {
         let runtime = Runtime::new()?;
         let endpoint = endpoint(args)?;
         let credentials = Credentials::of(args)?;
-        let client = runtime.block_on(async {
+        let (client, cookie) = runtime.block_on(async {
             let channel = endpoint.connect().await;
             let channel = channel.map_err(|error| cannot_connect(&args.url, &error))?;
-            let mut client = Client::new(channel);
+            let calls = FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+            let mut client = Client::new_from_inner(calls);
             match credentials {
                 Credentials::None => {}
                 Credentials::Token(token) => client.set_token(token),
@@ -56,11 +79,16 @@ impl Remote {
                     client.handshake(&user, &password).await?;
                 }
             }
-            // Says now, and not at the first statement, that nobody is let in.
-            client.get_table_types().await?;
-            Ok::<_, Failure>(client)
+            // A connection that is lost is made anew: by its cookie the session is the same, or
+            // the server says that it has ended. This also tells now, and not at the first
+            // statement, that nobody is let in.
+            if let Some(cookie) = act(&mut client, SET_OPTIONS, None).await? {
+                client.set_header("cookie", cookie.clone());
+                return Ok((client, Some(cookie)));
+            }
+            Ok::<_, Failure>((client, None))
         })?;
-        Ok(Self { client, runtime })
+        Ok(Self { client, cookie, runtime })
     }
 
     /// Waits for a future that talks with the server.
@@ -113,6 +141,27 @@ impl Remote {
     }
 }
 
+/// Runs an action without a body; gives the cookie that the answer sets.
+async fn act(
+    client: &mut Client,
+    action: &str,
+    cookie: Option<&str>,
+) -> Result<Option<String>, Failure> {
+    let action = Action { r#type: action.to_owned(), body: Bytes::new() };
+    let mut request = Request::new(action);
+    let token = client.token().map(|token| format!("Bearer {token}"));
+    for (name, value) in [("authorization", token.as_deref()), ("cookie", cookie)] {
+        if let Some(value) = value {
+            let value = value.parse();
+            let value = value.map_err(|_| Failure::Other(format!("{name} is no header")))?;
+            request.metadata_mut().insert(name, value);
+        }
+    }
+    let answer = client.inner_mut().do_action(request).await?;
+    let cookie = answer.metadata().get("set-cookie").and_then(|cookie| cookie.to_str().ok());
+    Ok(cookie.map(str::to_owned))
+}
+
 /// The rows of all endpoints, one after the other.
 fn rows(client: Client, info: FlightInfo) -> BoxStream<'static, Result<RecordBatch, Failure>> {
     let tickets = info.endpoint.into_iter().filter_map(|endpoint| endpoint.ticket);
@@ -133,10 +182,10 @@ enum Credentials {
 impl Credentials {
     /// Secrets come from the environment or a person: lists of processes show arguments.
     fn of(args: &ConnectArgs) -> Result<Self, Failure> {
-        if let Ok(token) = std::env::var("SHEAF_TOKEN") {
-            return Ok(Self::Token(token));
-        }
-        let Some(user) = &args.user else { return Ok(Self::None) };
+        let Some(user) = &args.user else {
+            let token = std::env::var("SHEAF_TOKEN").ok().filter(|token| !token.is_empty());
+            return Ok(token.map_or(Self::None, Self::Token));
+        };
         let password = match std::env::var("SHEAF_PASSWORD") {
             Ok(password) => password,
             Err(_) => rpassword::prompt_password(format!("Password of {user}: "))
@@ -165,7 +214,14 @@ fn endpoint(args: &ConnectArgs) -> Result<Endpoint, Failure> {
     let endpoint = Endpoint::from_shared(format!("{http}://{place}{port}"));
     let endpoint = endpoint.map_err(|error| cannot_connect(&args.url, &error))?.tcp_nodelay(true);
     if !is_encrypted {
-        return Ok(endpoint);
+        let files = [&args.ca, &args.cert, &args.key];
+        return match files.iter().all(|file| file.is_none()) {
+            true => Ok(endpoint),
+            false => {
+                let what = format!("{} is not encrypted: write grpc+tls://{place}", args.url);
+                Err(Failure::Other(what))
+            }
+        };
     }
     let read = |file: &PathBuf| {
         let text = std::fs::read(file);
@@ -234,5 +290,11 @@ mod tests {
         assert_eq!(address("grpc+tls://h").unwrap(), "https://h:32010/");
         assert!(address("postgres://h").unwrap_err().contains("grpc"));
         assert!(address("grpc://a b").is_err());
+        let args = ConnectArgs {
+            url: "h".to_owned(),
+            ca: Some("ca.pem".into()),
+            ..ConnectArgs::default()
+        };
+        assert!(endpoint(&args).unwrap_err().to_string().contains("not encrypted"));
     }
 }

@@ -180,8 +180,14 @@ impl Database {
         &self.store
     }
 
-    /// Stops background work, makes the log durable and gives the lock back.
+    /// Drops temporary tables, stops background work, makes the log durable and gives the lock
+    /// back.
     pub fn close(&self) -> Result<()> {
+        if !self.store.is_read_only()
+            && let Err(error) = temporary::drop_tables(&self.store, None)
+        {
+            tracing::debug!(%error, "temporary tables stay until the next opening");
+        }
         Ok(self.store.close()?)
     }
 

@@ -52,6 +52,18 @@ impl Connection {
         Ok(session)
     }
 
+    /// The session with this id.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<ClientSession>> {
+        self.of_users.lock().iter().find(|session| session.id == id).cloned()
+    }
+
+    /// Does not know a session any more.
+    pub(crate) fn forget(&self, id: &str) {
+        let over: Vec<_> =
+            self.of_users.lock().extract_if(.., |session| session.id == id).collect();
+        drop(over);
+    }
+
     fn leave(&self, session: &ClientSession) {
         if let Some(sessions) = self.sessions.upgrade() {
             sessions.leave(&session.id);

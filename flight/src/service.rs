@@ -176,8 +176,8 @@ impl Service {
             }
             GET_SESSION_OPTIONS => Ok(vec![options::list(client).await?.encode_to_vec()]),
             CLOSE_SESSION => {
-                self.sessions.close(&client.kept.id);
-                // Without a cookie the session ends with its connection.
+                self.sessions.end(client);
+                // Without a cookie the connection goes on, with a new session.
                 let status = match client.has_cookie {
                     true => CloseStatus::Closed,
                     false => CloseStatus::Closing,

@@ -68,11 +68,16 @@ pub(crate) struct Client {
     pub(crate) kept: Arc<ClientSession>,
     /// Whether it names its session by cookie.
     pub(crate) has_cookie: bool,
+    connection: Option<Arc<Connection>>,
 }
 
 impl Client {
-    fn new(kept: Arc<ClientSession>, has_cookie: bool) -> Self {
-        Self { session: kept.session.clone(), kept, has_cookie }
+    fn new(
+        kept: Arc<ClientSession>,
+        has_cookie: bool,
+        connection: Option<&Arc<Connection>>,
+    ) -> Self {
+        Self { session: kept.session.clone(), kept, has_cookie, connection: connection.cloned() }
     }
 
     /// To whom belongs what is kept for it.
@@ -132,17 +137,19 @@ impl Sessions {
     ) -> Result<Client, Status> {
         match (cookie(headers), connection) {
             (Some(id), _) => {
-                let kept = self.clients.get(&id).filter(|kept| kept.user == user);
+                let on_connection = || connection.and_then(|connection| connection.find(&id));
+                let kept = self.clients.get(&id).or_else(on_connection);
+                let kept = kept.filter(|kept| kept.user == user);
                 let kept = kept.ok_or_else(|| {
                     Status::unauthenticated("[08003] the session has ended: connect again")
                 })?;
-                Ok(Client::new(kept, true))
+                Ok(Client::new(kept, true, connection))
             }
             (None, Some(connection)) => {
                 let kept = connection.session(user.as_ref(), || self.session(user.clone()))?;
-                Ok(Client::new(kept, false))
+                Ok(Client::new(kept, false, Some(connection)))
             }
-            (None, None) => Ok(Client::new(Arc::new(self.session(user)?), false)),
+            (None, None) => Ok(Client::new(Arc::new(self.session(user)?), false, None)),
         }
     }
 
@@ -156,8 +163,16 @@ impl Sessions {
         Ok(Some(format!("{COOKIE}={id}")))
     }
 
-    /// Ends a session and frees what belongs to it.
-    pub(crate) fn close(&self, id: &str) {
+    /// Ends a client's session: what it asks next is in a new one.
+    pub(crate) fn end(&self, client: &Client) {
+        if let Some(connection) = &client.connection {
+            connection.forget(&client.kept.id);
+        }
+        self.close(&client.kept.id);
+    }
+
+    /// Frees a session and what belongs to it.
+    fn close(&self, id: &str) {
         self.clients.remove(&id.to_owned());
         self.prepared.remove_of(id);
         self.results.remove_of(id);
@@ -174,7 +189,11 @@ impl Sessions {
     /// statements go with their session.
     pub(crate) fn expire(&self) {
         for id in self.clients.idle_since(self.idle) {
-            self.close(&id);
+            // One whose connection is open ends with that, and only the cookie is over.
+            let session = self.clients.remove(&id);
+            if session.is_none_or(|session| Arc::strong_count(&session) == 1) {
+                self.close(&id);
+            }
         }
         self.results.expire(self.idle);
         self.logins.expire();
@@ -290,7 +309,7 @@ impl<K: Hash + Eq + Clone, T> Kept<K, T> {
     }
 
     fn remove_of(&self, owner: &str) {
-        self.0.lock().retain(|_, entry| entry.owner.as_deref() != Some(owner));
+        self.remove_where(|entry| entry.owner.as_deref() == Some(owner));
     }
 
     fn idle_since(&self, idle: Duration) -> Vec<K> {
@@ -300,7 +319,13 @@ impl<K: Hash + Eq + Clone, T> Kept<K, T> {
     }
 
     fn expire(&self, idle: Duration) {
-        self.0.lock().retain(|_, entry| entry.used.elapsed() <= idle);
+        self.remove_where(|entry| entry.used.elapsed() > idle);
+    }
+
+    /// The end of a session may have to wait for a disk: nobody else is to wait for it.
+    fn remove_where(&self, is_over: impl Fn(&Entry<T>) -> bool) {
+        let over: Vec<_> = self.0.lock().extract_if(|_, entry| is_over(entry)).collect();
+        drop(over);
     }
 }
 

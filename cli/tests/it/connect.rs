@@ -66,6 +66,14 @@ fn statements_run_on_the_server() {
 }
 
 #[test]
+fn large_values_come_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(&dir.path().join("db"));
+    let ran = served.run("SELECT repeat('x', 5000000) AS t");
+    assert_eq!((ran.code, ran.out.len()), (Some(0), 5_000_003), "{}", ran.err);
+}
+
+#[test]
 fn errors_are_shown_where_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(&dir.path().join("db"));

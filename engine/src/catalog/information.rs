@@ -122,9 +122,7 @@ async fn columns(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider
 }
 
 fn schemata(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
-    let mut schemas: Vec<&str> =
-        catalog.names().schemas.values().map(|s| s.name.as_str()).collect();
-    schemas.retain(|schema| catalog.shows(schema));
+    let mut schemas: Vec<&str> = catalog.schemas().map(|s| s.name.as_str()).collect();
     schemas.sort_unstable();
     schemas.extend([SYSTEM, INFORMATION]);
     rows(vec![

@@ -104,7 +104,7 @@ impl PinnedCatalog {
             INFORMATION => return information::table(self, name).await,
             _ => {}
         }
-        if let Some(schema) = self.names().schema(schema) {
+        if let Some(schema) = self.names().schema(schema).filter(|it| self.shows(&it.name)) {
             if let Some(table) = self.names().table(schema.id, name) {
                 return Ok(Some(self.scan(table, Columns::Visible)?));
             }
@@ -167,14 +167,13 @@ impl PinnedCatalog {
                 format!("schema '{name}' belongs to the system and cannot be changed"),
             ));
         }
-        self.names().schema(name).ok_or_else(|| self.schema_not_found(name))
+        let schema = self.names().schema(name).filter(|schema| self.shows(&schema.name));
+        schema.ok_or_else(|| self.schema_not_found(name))
     }
 
     fn schema_not_found(&self, name: &str) -> Error {
-        Error::new(ErrorKind::UndefinedSchema, format!("schema '{name}' not found")).suggest(
-            name,
-            self.names().schemas.values().map(|s| s.name.as_str()).chain([SYSTEM, INFORMATION]),
-        )
+        Error::new(ErrorKind::UndefinedSchema, format!("schema '{name}' not found"))
+            .suggest(name, self.schemas().map(|s| s.name.as_str()).chain([SYSTEM, INFORMATION]))
     }
 
     /// The error for a relation that is not there, with the nearest name.
@@ -182,7 +181,7 @@ impl PinnedCatalog {
         let relations: Vec<String> = match schema {
             SYSTEM => system::NAMES.iter().map(|n| (*n).to_owned()).collect(),
             INFORMATION => information::NAMES.iter().map(|n| (*n).to_owned()).collect(),
-            _ => match self.names().schema(schema) {
+            _ => match self.schemas().find(|known| known.name == schema) {
                 Some(def) => self.relations_of(def).map(str::to_owned).collect(),
                 None => return self.schema_not_found(schema),
             },
@@ -190,7 +189,7 @@ impl PinnedCatalog {
         if relations.is_empty() {
             // Nothing to suggest here: perhaps another schema has it.
             let elsewhere =
-                self.names().schemas.values().find(|s| self.relations_of(s).any(|r| r == name));
+                self.schemas().find(|schema| self.relations_of(schema).any(|r| r == name));
             let error = Error::new(ErrorKind::UndefinedTable, format!("table '{name}' not found"));
             return match elsewhere {
                 Some(other) => error.hint(format!("did you mean '{}.{name}'?", other.name)),
@@ -199,6 +198,11 @@ impl PinnedCatalog {
         }
         Error::new(ErrorKind::UndefinedTable, format!("table '{name}' not found"))
             .suggest(name, relations.iter().map(String::as_str))
+    }
+
+    /// The schemas that the session may know of.
+    fn schemas(&self) -> impl Iterator<Item = &SchemaDef> {
+        self.names().schemas.values().filter(|schema| self.shows(&schema.name))
     }
 
     fn relations_of(&self, schema: &SchemaDef) -> impl Iterator<Item = &str> {

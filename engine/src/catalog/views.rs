@@ -16,7 +16,8 @@ use sheaf_core::catalog::ViewDef;
 
 use super::{PinnedCatalog, VIEW_DEPTH_MAX};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::{bind_query, fold, parse_query_text};
+use crate::session::temporary::is_temporary;
+use crate::sql::{bind_query, fold, ident_position, parse_query_text};
 
 /// The view as a relation. Boxed, because its query may name other views.
 pub(super) fn table<'a>(
@@ -48,26 +49,28 @@ pub(super) fn table<'a>(
 }
 
 /// The text of a view's query, its tables qualified, so that it means the same
-/// whatever the session's schema is.
-pub(crate) fn qualified_text(query: &Query, default_schema: &str) -> Result<String> {
+/// whatever the session's schema is. It cannot stand on tables that others do not see.
+pub(crate) fn qualified_text(catalog: &PinnedCatalog, query: &Query) -> Result<String> {
     let mut statement = Statement::Query(Box::new(query.clone()));
     let (_, with) =
         resolve_table_references(&PlannerStatement::Statement(Box::new(statement.clone())), true)?;
     let with: HashSet<String> = with.iter().map(|reference| reference.table().to_owned()).collect();
-    let _ = VisitMut::visit(&mut statement, &mut Qualify { with, default_schema });
-    Ok(statement.to_string())
+    match VisitMut::visit(&mut statement, &mut Qualify { catalog, with }) {
+        ControlFlow::Continue(()) => Ok(statement.to_string()),
+        ControlFlow::Break(error) => Err(*error),
+    }
 }
 
 struct Qualify<'a> {
+    catalog: &'a PinnedCatalog,
     /// Names of the query's own relations.
     with: HashSet<String>,
-    default_schema: &'a str,
 }
 
 impl VisitorMut for Qualify<'_> {
-    type Break = ();
+    type Break = Box<Error>;
 
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Box<Error>> {
         // Functions have no schema.
         if let TableFactor::Table { name: relation, args: None, .. } = factor
             && let [part] = relation.0.as_slice()
@@ -76,7 +79,14 @@ impl VisitorMut for Qualify<'_> {
             // A file's name stands for itself.
             && ident.quote_style != Some('\'')
         {
-            let schema = Ident::with_quote('"', self.default_schema);
+            let name = fold(ident);
+            let schema = self.catalog.schema_of(&name);
+            if is_temporary(schema) {
+                let what = format!("a view cannot read the temporary table '{name}'");
+                let error = Error::new(ErrorKind::InvalidStatement, what);
+                return ControlFlow::Break(Box::new(error.at(ident_position(ident))));
+            }
+            let schema = Ident::with_quote('"', schema);
             *relation = ObjectName::from(vec![schema, ident.clone()]);
         }
         ControlFlow::Continue(())

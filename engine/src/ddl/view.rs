@@ -6,7 +6,7 @@ use sheaf_core::catalog::CatalogChange;
 use crate::catalog::qualified_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
-use crate::sql::{ident_position, parse_query_text, position_of, with_column_names};
+use crate::sql::{ident_position, position_of, with_column_names};
 
 pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output> {
     let CreateView {
@@ -65,12 +65,9 @@ pub(super) async fn create(context: &Context, view: CreateView) -> Result<Output
         names.push(column.name);
     }
     let query = if names.is_empty() { *query } else { with_column_names(*query, names) };
-    let sql = qualified_text(&query, &context.settings.schema)?;
-    // A view that cannot be planned is of no use to anybody, and one of temporary tables only
-    // to this session: others plan it without them.
+    let sql = qualified_text(&context.catalog, &query)?;
+    // A view that cannot be planned is of no use to anybody.
     context.plan_query(query).await?;
-    let for_others = context.plan_query(*parse_query_text(&sql)?).await;
-    for_others.map_err(|error| Error { position: None, ..error })?;
     super::change(
         context,
         CatalogChange::CreateView { schema, name: resolved.name, sql, replace: or_replace },

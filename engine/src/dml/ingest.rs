@@ -65,17 +65,17 @@ pub(crate) async fn run(
         let what = "a temporary table has a name without a schema";
         return Err(Error::new(ErrorKind::InvalidStatement, what));
     }
+    let namespace = match namespace {
+        Some(namespace) => namespace,
+        None if temporary => context.settings.temporary.clone(),
+        None if if_missing == IfMissing::Fail => context.catalog.schema_of(&name).to_owned(),
+        None => context.settings.schema.clone(),
+    };
+    // A name alone may mean a temporary table, too.
+    let temporary = namespace == context.settings.temporary;
     let namespace_id = match temporary {
         true => temporary::schema(context)?,
-        false => {
-            context.catalog.schema(namespace.as_deref().unwrap_or(&context.settings.schema))?.id
-        }
-    };
-    let namespace = match (temporary, if_missing, namespace) {
-        (true, ..) => context.settings.temporary.clone(),
-        (false, _, Some(namespace)) => namespace,
-        (false, IfMissing::Fail, None) => context.catalog.schema_of(&name).to_owned(),
-        (false, IfMissing::Create, None) => context.settings.schema.clone(),
+        false => context.catalog.schema(&namespace)?.id,
     };
     let new = |name| -> Result<NewTable> {
         let durability = temporary.then_some(temporary::DURABILITY);

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use sheaf_core::catalog::{Catalog, SchemaId, TableDef};
 
 use crate::session::Settings;
+use crate::session::temporary::is_temporary;
 use crate::sql::resolve;
 
 /// See the module's documentation.
@@ -61,6 +62,8 @@ pub(super) fn table(
     let is_qualified = name.0.len() > 1;
     let name = resolve(name, &settings.schema).ok()?;
     let schema = match is_qualified {
+        // Others' tables, or an error: the planner knows.
+        true if is_temporary(&name.schema) => return None,
         true => &name.schema,
         false => settings.schema_of(&name.name, catalog),
     };

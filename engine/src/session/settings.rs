@@ -140,6 +140,9 @@ impl Settings {
             ))
         };
         match name {
+            SEARCH_PATH if value.is_some_and(temporary::is_temporary) => {
+                return impossible("temporary tables are found by their names alone");
+            }
             SEARCH_PATH => self.schema = value.unwrap_or(DEFAULT_SCHEMA).to_owned(),
             DURABILITY => {
                 self.durability = match value {

@@ -1,7 +1,9 @@
 //! Temporary tables. Those of a session are in a schema of its own, which is made with the
-//! first of them and dropped when the session ends; what a process leaves behind that is
-//! killed, the next opening drops.
+//! first of them and dropped when the session ends or the database is closed; what a process
+//! leaves behind that is killed, the next opening drops.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sheaf_core::catalog::{Catalog, CatalogChange, SchemaId};
@@ -16,10 +18,13 @@ const PREFIX: &str = "$temporary_";
 /// What does not outlive its session need not be on disk.
 pub(crate) const DURABILITY: Durability = Durability::None;
 
-/// The name of the schema of one session more.
+/// The name of the schema of one session more. Other processes read the same catalog, so the
+/// name says whose it is.
 pub(super) fn schema_name() -> String {
+    static PROCESS: OnceLock<u64> = OnceLock::new();
     static SESSIONS: AtomicU64 = AtomicU64::new(1);
-    format!("{PREFIX}{}", SESSIONS.fetch_add(1, Ordering::Relaxed))
+    let process = PROCESS.get_or_init(|| RandomState::new().hash_one(std::process::id()));
+    format!("{PREFIX}{process:016x}_{}", SESSIONS.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whether a schema holds temporary tables, of whichever session.

@@ -9,9 +9,10 @@ use super::build::string_literal;
 pub(super) fn rewrite(expr: &mut Expr) {
     let Expr::Value(value) = &*expr else { return };
     let Value::Number(text, _) = &value.value else { return };
-    // What no number of the machine holds is an error of its own.
-    let is_float = !fits_decimal(text) && text.parse::<f64>().is_ok_and(f64::is_finite);
-    if is_float {
+    // What no number of the machine holds is an error of its own, as are more digits than a
+    // whole number may have.
+    let is_float = |number: f64| number.is_finite() && number != 0.0;
+    if text.contains(['e', 'E']) && !fits_decimal(text) && text.parse().is_ok_and(is_float) {
         *expr = Expr::Cast {
             kind: CastKind::Cast,
             expr: Box::new(string_literal(text)),
@@ -28,9 +29,9 @@ fn fits_decimal(text: &str) -> bool {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let Ok(exponent) = exponent.parse::<i64>() else { return false };
     let digits = format!("{whole}{fraction}").trim_start_matches('0').len() as i64;
-    let scale = fraction.len() as i64 - exponent;
+    let scale = (fraction.len() as i64).saturating_sub(exponent);
     // Zeros after the digits count, and those between them and the point.
-    let precision = if scale < 0 { digits - scale } else { digits.max(scale) };
+    let precision = if scale < 0 { digits.saturating_sub(scale) } else { digits.max(scale) };
     precision <= i64::from(DECIMAL256_MAX_PRECISION)
 }
 
@@ -43,7 +44,9 @@ mod tests {
         for text in ["0", "1.5", "1e75", "1e-76", "0.00001e-70", ".5", "1.", "12e3"] {
             assert!(fits_decimal(text), "{text}");
         }
-        for text in ["1e76", "1e-77", "5e-324", "1e99999999999999999999", "12e75"] {
+        for text in
+            ["1e76", "1e-77", "5e-324", "12e75", "1e-9223372036854775808", "1e99999999999999999999"]
+        {
             assert!(!fits_decimal(text), "{text}");
         }
     }
