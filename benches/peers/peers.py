@@ -113,7 +113,7 @@ def duckdb_fetch(task):
     connection.execute(f"SET threads = {task['threads']}")
     connection.execute(f"CREATE TABLE t AS FROM '{task['file']}'")
     connection.execute("CHECKPOINT")
-    return drained(task, lambda sql: connection.execute(sql).to_arrow_reader(1 << 16))
+    return drained(task, lambda sql: connection.sql(sql).to_arrow_reader(1 << 16))
 
 
 def adbc_fetch(task):
