@@ -30,7 +30,9 @@ impl NoMerges {
 
 impl Vfs for NoMerges {
     fn create(&self, path: &str) -> io::Result<Box<dyn WriteFile>> {
-        if std::thread::current().name() == Some("sheaf-compact") {
+        // Whoever leads the commits may have to make a file of the log for others.
+        let is_log = path.starts_with("wal/");
+        if std::thread::current().name() == Some("sheaf-compact") && !is_log {
             if self.fail {
                 return Err(io::Error::other("no merges"));
             }
