@@ -3,8 +3,8 @@
 //! ```text
 //!   args      what was asked
 //!    |
-//!   serve     programs, over Flight SQL
-//!   connect   remote: a database that is served
+//!   serve     programs, over Flight SQL; telemetry: logs and traces
+//!   remote    `connect`: a database that is served
 //!   shell     a person      \
 //!   script    a pipe, a file -> console -> run -> output
 //!   tour      the tour      /
