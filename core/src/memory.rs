@@ -3,6 +3,7 @@
 //! ```text
 //! limit
 //!   ├ memtables   always kept, so writers are slowed: see [`crate::pressure`]
+//!   ├ deletions   which rows of segments have ended, and when
 //!   ├ caches      held while there is room, and given up first
 //!   ├ jobs        flushes always run, merges wait for room
 //!   └ queries     refused what does not fit, so that they spill
@@ -31,6 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub enum MemoryUse {
     /// Rows that are in the log and not in segments.
     Memtables,
+    /// Which rows of segments have ended, and when as long as a snapshot or the log asks.
+    Deletions,
     /// What could be made again.
     Caches,
     /// Flushes, merges, bulk loads.
@@ -39,8 +42,18 @@ pub enum MemoryUse {
     Queries,
 }
 
-/// How many of [`MemoryUse`] there are.
-const USES: usize = 4;
+impl MemoryUse {
+    /// Every one, as it is called in statistics.
+    pub const ALL: [(&'static str, Self); USES] = [
+        ("memtables", Self::Memtables),
+        ("deletions", Self::Deletions),
+        ("caches", Self::Caches),
+        ("jobs", Self::Jobs),
+        ("queries", Self::Queries),
+    ];
+}
+
+const USES: usize = 5;
 
 /// See the module's documentation.
 #[derive(Debug)]

@@ -5,10 +5,11 @@
 //! their files.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
 
 use crate::Result;
 use crate::catalog::{Catalog, TableDef, TableId};
@@ -55,19 +56,42 @@ impl TableState {
     }
 }
 
+/// See [`Shared::held`].
+pub(crate) struct Held {
+    pub memtables: Vec<Memtable>,
+    pub segments: Vec<Arc<SegmentHandle>>,
+}
+
 /// The current state, the newest visible sequence number, and who reads what.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     state: RwLock<Arc<State>>,
+    /// States before it that somebody may still hold.
+    older: Mutex<Vec<Weak<State>>>,
     visible: AtomicU64,
-    /// Sequence numbers of snapshots that are held, with their count.
-    pins: Mutex<BTreeMap<u64, usize>>,
+    pins: Mutex<Pins>,
+}
+
+/// Sequence numbers that are held, with their count.
+#[derive(Debug, Default)]
+struct Pins {
+    snapshots: BTreeMap<u64, usize>,
+    /// Horizons of jobs.
+    jobs: BTreeMap<u64, usize>,
+}
+
+impl Pins {
+    /// No snapshot is older than this, now or later, if `visible` is the newest number.
+    fn oldest_snapshot(&self, visible: u64) -> u64 {
+        self.snapshots.keys().next().map_or(visible, |oldest| visible.min(*oldest))
+    }
 }
 
 impl Shared {
     pub(crate) fn new(state: State, visible: u64) -> Self {
         Self {
             state: RwLock::new(Arc::new(state)),
+            older: Mutex::default(),
             visible: AtomicU64::new(visible),
             pins: Mutex::default(),
         }
@@ -78,7 +102,28 @@ impl Shared {
     }
 
     pub(crate) fn replace(&self, state: State) {
-        *self.state.write() = Arc::new(state);
+        let before = std::mem::replace(&mut *self.state.write(), Arc::new(state));
+        let mut older = self.older.lock();
+        older.retain(|state| state.strong_count() > 0);
+        older.push(Arc::downgrade(&before));
+    }
+
+    /// What the current state and those that snapshots hold are made of, each once.
+    pub(crate) fn held(&self) -> Held {
+        let older: Vec<Arc<State>> = self.older.lock().iter().filter_map(Weak::upgrade).collect();
+        let mut tables = FxHashMap::default();
+        for table in older.iter().chain([&self.current()]).flat_map(|state| state.tables.values()) {
+            tables.insert(Arc::as_ptr(table), Arc::clone(table));
+        }
+        let (mut memtables, mut segments) = (FxHashMap::default(), FxHashMap::default());
+        for table in tables.values() {
+            memtables.extend(table.memtables().map(|m| (m.address(), m.clone())));
+            segments.extend(table.segments.iter().map(|s| (Arc::as_ptr(s), Arc::clone(s))));
+        }
+        Held {
+            memtables: memtables.into_values().collect(),
+            segments: segments.into_values().collect(),
+        }
     }
 
     /// Replaces the state and lets snapshots see commits up to `seq`, in one step: a
@@ -106,18 +151,18 @@ impl Shared {
         let mut pins = self.pins.lock();
         let seq = self.visible();
         let state = self.current();
-        *pins.entry(seq).or_default() += 1;
-        (Pin { shared: Arc::clone(self), seq }, state)
+        *pins.snapshots.entry(seq).or_default() += 1;
+        (Pin { shared: Arc::clone(self), seq, by_job: false }, state)
     }
 
     /// Pins the horizon for a job that leaves out what ended before it: until the job is
-    /// committed, nobody forgets the numbers of what ended later.
+    /// committed, nobody forgets the numbers of what ended later. It is that of snapshots
+    /// alone: were it that of other jobs too, jobs that overlap would hand an old one on.
     pub(crate) fn pin_horizon(self: &Arc<Self>) -> (Pin, Arc<State>) {
         let mut pins = self.pins.lock();
-        let visible = self.visible();
-        let seq = pins.keys().next().map_or(visible, |oldest| visible.min(*oldest));
-        *pins.entry(seq).or_default() += 1;
-        (Pin { shared: Arc::clone(self), seq }, self.current())
+        let seq = pins.oldest_snapshot(self.visible());
+        *pins.jobs.entry(seq).or_default() += 1;
+        (Pin { shared: Arc::clone(self), seq, by_job: true }, self.current())
     }
 
     /// Ends the rows of segments that lazy upserts of a table have replaced. Of a table that
@@ -129,11 +174,11 @@ impl Shared {
         }
     }
 
-    /// No snapshot is older than this, now or later.
+    /// No snapshot and no job is older than this, now or later.
     pub(crate) fn horizon(&self) -> u64 {
         let pins = self.pins.lock();
-        let visible = self.visible();
-        pins.keys().next().map_or(visible, |oldest| visible.min(*oldest))
+        let snapshots = pins.oldest_snapshot(self.visible());
+        pins.jobs.keys().next().map_or(snapshots, |oldest| snapshots.min(*oldest))
     }
 }
 
@@ -142,6 +187,7 @@ impl Shared {
 pub(crate) struct Pin {
     shared: Arc<Shared>,
     pub(crate) seq: u64,
+    by_job: bool,
 }
 
 impl Pin {
@@ -154,11 +200,36 @@ impl Pin {
 impl Drop for Pin {
     fn drop(&mut self) {
         let mut pins = self.shared.pins.lock();
+        let pins = if self.by_job { &mut pins.jobs } else { &mut pins.snapshots };
         if let Some(count) = pins.get_mut(&self.seq) {
             *count -= 1;
             if *count == 0 {
                 pins.remove(&self.seq);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_that_overlap_do_not_hand_an_old_horizon_on() {
+        let shared = Arc::new(Shared::new(State::default(), 10));
+        let (flush, _) = shared.pin_horizon();
+        shared.publish(20);
+        let (merge, _) = shared.pin_horizon();
+        assert_eq!((flush.seq, merge.seq, shared.horizon()), (10, 20, 10));
+        shared.publish(30);
+        let (snapshot, _) = shared.pin();
+        shared.publish(40);
+        drop(flush);
+        assert_eq!(shared.horizon(), 20);
+        drop(merge);
+        let (merge, _) = shared.pin_horizon();
+        assert_eq!((merge.seq, shared.horizon()), (30, 30));
+        drop((snapshot, merge));
+        assert_eq!(shared.horizon(), 40);
     }
 }

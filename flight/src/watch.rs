@@ -106,16 +106,10 @@ impl Collector for Watched {
         let debt = sum(|table| table.compaction_debt_rows);
         gauge("unmerged_rows", "Rows of segments that are to be merged", debt)?;
 
-        let uses = [
-            ("memtables", MemoryUse::Memtables),
-            ("caches", MemoryUse::Caches),
-            ("jobs", MemoryUse::Jobs),
-            ("queries", MemoryUse::Queries),
-        ];
         let help = "Bytes in use, mapped files apart";
         let mut family =
             encoder.encode_descriptor("memory_bytes", help, None, MetricType::Gauge)?;
-        for (name, by) in uses {
+        for (name, by) in MemoryUse::ALL {
             let gauge = ConstGauge::new(store.memory().used(by) as i64);
             gauge.encode(family.encode_family(&[("use", name)])?)?;
         }

@@ -328,12 +328,17 @@ impl Committer {
     fn note_pressure(&mut self) {
         self.unnoted_bytes = 0;
         let state = self.shared.current();
+        let held = self.shared.held();
+        let unresolved = state.tables.values().map(|t| t.unresolved.bytes());
+        let memtables = held.memtables.iter().map(Memtable::memory).chain(unresolved).sum();
+        self.memory.set(MemoryUse::Memtables, memtables);
+        let deletions = held.segments.iter().map(|s| s.deletes.bytes()).sum();
+        self.memory.set(MemoryUse::Deletions, deletions);
         // Columns of memtables are caches: first to go.
-        let cached = || state.tables.values().flat_map(|t| t.memtables());
-        let cached_bytes = || cached().map(Memtable::cached_bytes).sum::<usize>();
+        let cached_bytes = || held.memtables.iter().map(Memtable::cached_bytes).sum();
         self.memory.set(MemoryUse::Caches, cached_bytes());
         let is_short = self.memory.is_short();
-        for memtable in cached() {
+        for memtable in &held.memtables {
             memtable.keep_columns(!is_short);
         }
         if is_short {

@@ -116,6 +116,14 @@ impl HashIndex {
         Self { current, writer: Mutex::new(writer) }
     }
 
+    /// Bytes of all tables.
+    pub(super) fn bytes(&self) -> usize {
+        let writer = self.writer.lock();
+        // SAFETY: tables live as long as the writer.
+        let slots = writer.tables.iter().map(|table| unsafe { table.as_ref() }.slots.len());
+        slots.sum::<usize>() * size_of::<AtomicPtr<Node>>()
+    }
+
     /// The newest version of the key, whose hash is `hash`.
     pub(super) fn find(&self, key: &[u8], hash: u64) -> Option<NodeRef> {
         // SAFETY: tables live as long as the index.

@@ -50,6 +50,8 @@ pub(crate) struct KeyedMemtable {
     linked: Mutex<usize>,
     /// Rows are linked as they come. Shared by all memtables of a table.
     ranges_are_read: Arc<AtomicBool>,
+    /// Of the index, before there was a row.
+    reserved_bytes: usize,
     rows: AtomicUsize,
     bytes: AtomicUsize,
     /// Bytes of columns that scans made.
@@ -111,10 +113,12 @@ impl KeyedMemtable {
         ranges_are_read: Arc<AtomicBool>,
     ) -> Result<Self> {
         let arena = Arc::new(Arena::new());
+        let newest = HashIndex::new(keys);
         Ok(Self {
             layout: def.row_layout()?,
             def,
-            newest: HashIndex::new(keys),
+            reserved_bytes: newest.bytes(),
+            newest,
             arrivals: RwLock::default(),
             order: SkipList::new(arena.head()),
             arena,
@@ -144,6 +148,11 @@ impl KeyedMemtable {
     /// Bytes of the rows.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were reserved for their index before there were any.
+    pub(crate) fn reserved_bytes(&self) -> usize {
+        self.reserved_bytes
     }
 
     /// Bytes of the columns that scans made of them.

@@ -100,6 +100,14 @@ impl Memtable {
         }
     }
 
+    /// Bytes that it takes, those of its caches apart.
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Self::Keyed(m) => m.bytes() + m.reserved_bytes(),
+            Self::Append(m) => m.bytes(),
+        }
+    }
+
     /// Bytes that it could do without.
     pub(crate) fn cached_bytes(&self) -> usize {
         match self {
@@ -139,10 +147,14 @@ impl Memtable {
     }
 
     pub(crate) fn same_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Keyed(a), Self::Keyed(b)) => Arc::ptr_eq(a, b),
-            (Self::Append(a), Self::Append(b)) => Arc::ptr_eq(a, b),
-            _ => false,
+        self.address() == other.address()
+    }
+
+    /// What tells it from every other while it lives.
+    pub(crate) fn address(&self) -> usize {
+        match self {
+            Self::Keyed(m) => Arc::as_ptr(m) as usize,
+            Self::Append(m) => Arc::as_ptr(m) as usize,
         }
     }
 }

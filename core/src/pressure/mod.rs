@@ -30,7 +30,7 @@ use stalls::Stalls;
 use crate::catalog::TableId;
 use crate::clock::Clock;
 use crate::inspect::StallInfo;
-use crate::memory::{Memory, MemoryUse};
+use crate::memory::Memory;
 use crate::{Error, Result};
 
 /// Writers are slowed from this many times a limit on, and wait from [`WAIT_FACTOR`] on.
@@ -148,7 +148,6 @@ impl Pressure {
         laggards: Vec<TableId>,
     ) {
         let total: usize = tables.iter().map(|(_, all, _)| all).sum();
-        self.memory.set(MemoryUse::Memtables, total);
         let trigger = match self.memory.is_short() {
             true => self.trigger() / SHORT_FACTOR,
             false => self.trigger(),

@@ -117,6 +117,16 @@ impl DeleteVector {
         state.ended.len() - (state.tail.len() - state.tail_until(seq)) as u64
     }
 
+    /// Bytes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let state = self.state.read();
+        // A byte of control for each slot, of which one in eight stays free.
+        let slots = state.ended_at.capacity() / 7 * 8;
+        state.ended.serialized_size()
+            + state.tail.capacity() * size_of::<(u64, u32)>()
+            + slots * (size_of::<(u32, u64)>() + 1)
+    }
+
     /// Entries newer than `horizon`: ordinal and sequence number.
     pub(crate) fn entries_after(&self, horizon: u64) -> Vec<(u32, u64)> {
         let state = self.state.read();
@@ -182,6 +192,11 @@ impl State {
         for (_, ordinal) in self.tail.drain(..forgotten) {
             self.ended_at.remove(&ordinal);
         }
+        let left = self.tail.len();
+        if left < self.tail.capacity() / 4 {
+            self.tail.shrink_to(left * 2);
+            self.ended_at.shrink_to(left * 2);
+        }
     }
 }
 
@@ -234,6 +249,16 @@ mod tests {
         assert_eq!((at(30), at(40)), (Some(vec![1, 3, 4]), Some(vec![1, 2, 3, 4])));
         assert_eq!((deletes.count_at(25), deletes.ended(3), deletes.ended(1)), (2, 10, 30));
         assert_eq!(deletes.entries_after(25), [(1, 30), (2, 40)]);
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_memory() {
+        let deletes = DeleteVector::default();
+        deletes.end_all((0..100_000).map(|i| (i, u64::from(i))));
+        let before = deletes.bytes();
+        deletes.encode(FileIdentity::default(), 99_000, 99_000);
+        assert_eq!(deletes.count_at(99_500), 99_501);
+        assert!(deletes.bytes() < before / 20, "{before} bytes, then {}", deletes.bytes());
     }
 
     #[test]

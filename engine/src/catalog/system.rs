@@ -220,14 +220,8 @@ fn jobs(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
 /// What memory is used for, and its limit.
 fn memory(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
     let memory = catalog.store.memory();
-    let uses = [
-        ("memtables", memory.used(MemoryUse::Memtables)),
-        ("caches", memory.used(MemoryUse::Caches)),
-        ("jobs", memory.used(MemoryUse::Jobs)),
-        ("queries", memory.used(MemoryUse::Queries)),
-        ("all", memory.total()),
-        ("limit", memory.limit()),
-    ];
+    let mut uses = MemoryUse::ALL.map(|(name, by)| (name, memory.used(by))).to_vec();
+    uses.extend([("all", memory.total()), ("limit", memory.limit())]);
     rows(vec![
         ("used_by", texts(uses.iter().map(|(name, _)| Some(*name)))),
         ("bytes", counts(uses.iter().map(|(_, bytes)| Some(*bytes as u64)))),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionConfig;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -39,6 +40,13 @@ pub(crate) fn initial_state(runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
     options.optimizer.hash_join_single_partition_threshold = 128 << 20;
     options.optimizer.hash_join_single_partition_threshold_rows = 4_000_000;
     options.execution.perfect_hash_join_min_key_density = 0.05;
+    // One batch in each file that a repartition spills: with more, whoever takes the rows may
+    // wait for a batch of a file whose writer waits for the batches of another to be taken, for
+    // ever (apache/datafusion#24883, mended after 55).
+    options.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
+    // Each thread of a sort keeps so much free for its merges. With more, the merge of what the
+    // threads have sorted finds nothing where queries may hold some 80 MB.
+    options.execution.sort_spill_reservation_bytes = 4 << 20;
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

@@ -1,6 +1,10 @@
 //! The memory limit: queries spill, or end with an error that says so.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use sheafdb::core::MemoryUse;
 use sheafdb::{Database, ErrorKind, OpenOptions, Session};
 
 const ROWS: u64 = 1_000_000;
@@ -56,6 +60,35 @@ fn orders_and_groups_that_do_not_fit_spill() {
     let spilled = std::fs::read_dir(folder.path().join("db/tmp")).unwrap();
     let files = spilled.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
     assert_eq!(files.count(), 0);
+    database.close().unwrap();
+}
+
+/// Two threads that deal rows out write what does not fit to files, and wait for each other if
+/// whoever takes the rows waits for the wrong file.
+#[test]
+fn rows_that_are_dealt_out_through_files_arrive() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = OpenOptions::new().memory_limit(64 << 20);
+    let database = Database::open_with(folder.path().join("db"), options).unwrap();
+    let session = database.session();
+    let rows = "CREATE TABLE t AS SELECT v % 13 AS g, md5(CAST(v % 337 AS TEXT)) AS trace \
+        FROM generate_series(1, 40000) AS s(v)";
+    session.execute_blocking(rows).unwrap();
+    let few =
+        "SET datafusion.execution.batch_size = 64; SET datafusion.execution.target_partitions = 2";
+    session.execute_blocking(few).unwrap();
+    // Some two megabytes are left for queries.
+    database.store().memory().set(MemoryUse::Jobs, 56 << 20);
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..5 {
+            let groups = "SELECT g, count(DISTINCT trace) FROM t GROUP BY g";
+            assert_eq!(texts(&session, groups).len(), 13);
+        }
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(60)).expect("a query hangs");
+    database.store().memory().set(MemoryUse::Jobs, 0);
     database.close().unwrap();
 }
 

@@ -54,19 +54,23 @@ impl SegmentFormat for VortexFormat {
     }
 
     fn open(&self, schema: SchemaRef, file: envelope::Reader) -> Result<Arc<dyn SegmentReader>> {
-        let statistics = footer::decode(Encoding::Vortex, &schema, &file)?;
-        let storage = storage_map(&schema)?;
-        // The bytes passed their checksums, but a reader of files must not be able
-        // to end the process.
-        let opened = catch_unwind(AssertUnwindSafe(|| source::open(&file)));
-        let opened = opened.map_err(|_| Error::Corrupt {
-            file: file.name().to_owned(),
-            offset: envelope::PAYLOAD_OFFSET,
-            what: "the footer of the Vortex payload does not parse".to_owned(),
-        })?;
-        let vortex = opened.map_err(|e| source::decode_error(file.name(), &e))?;
-        Ok(Arc::new(VortexSegment::new(file, vortex, storage, statistics)?))
+        Ok(Arc::new(open(&schema, file)?))
     }
+}
+
+fn open(schema: &SchemaRef, file: envelope::Reader) -> Result<VortexSegment> {
+    let statistics = footer::decode(Encoding::Vortex, schema, &file)?;
+    let storage = storage_map(schema)?;
+    // The bytes passed their checksums, but a reader of files must not be able to end the
+    // process.
+    let opened = catch_unwind(AssertUnwindSafe(|| source::open(&file)));
+    let opened = opened.map_err(|_| Error::Corrupt {
+        file: file.name().to_owned(),
+        offset: envelope::PAYLOAD_OFFSET,
+        what: "the footer of the Vortex payload does not parse".to_owned(),
+    })?;
+    let vortex = opened.map_err(|e| source::decode_error(file.name(), &e))?;
+    VortexSegment::new(file, vortex, storage, statistics)
 }
 
 fn storage_map(schema: &SchemaRef) -> Result<StorageMap> {

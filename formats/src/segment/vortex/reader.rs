@@ -10,7 +10,9 @@ use arrow::array::{
 use arrow::compute::{concat_batches, filter, prep_null_mask_filter};
 use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use roaring::{RoaringBitmap, RoaringTreemap};
+use rustc_hash::FxHashMap;
 use vortex::array::arrays::StructArray;
 use vortex::array::arrays::struct_::StructArrayExt;
 use vortex::array::{ArrayRef, VortexSessionExecute};
@@ -18,7 +20,7 @@ use vortex::arrow::ArrowSessionExt;
 use vortex::buffer::Buffer;
 use vortex::dtype::Nullability;
 use vortex::error::VortexResult;
-use vortex::expr::{BoundExpression, col, pack};
+use vortex::expr::{BoundExpression, Expression, col, pack};
 use vortex::file::VortexFile;
 use vortex::layout::LayoutReader;
 use vortex::layout::scan::scan_builder::ScanBuilder;
@@ -40,14 +42,35 @@ use crate::{Error, Result, envelope};
 /// Rows per batch where only their number is asked for.
 const COUNT_BATCH_ROWS: u64 = 1 << 20;
 
+/// So many expressions may be evaluated by one tree of readers.
+const EXPRESSIONS_MAX: usize = 256;
+
 /// An open segment. The tree of readers, with decoded dictionaries and Vortex's
-/// own zone maps, is built once and shared by all scans.
+/// own zone maps, is shared by scans.
 pub(super) struct VortexSegment {
     file: envelope::Reader,
     vortex: VortexFile,
-    layout: Arc<dyn LayoutReader>,
+    readers: Mutex<Readers>,
     storage: Arc<StorageMap>,
     statistics: Arc<SegmentStatistics>,
+}
+
+/// A tree of readers. It keeps something of every expression that it has seen, by the identity
+/// of the bound expression and for as long as it lives: so projections are bound once, and after
+/// many expressions another tree is built.
+struct Readers {
+    layout: Arc<dyn LayoutReader>,
+    /// By the columns that they pack.
+    projections: FxHashMap<Vec<usize>, BoundExpression>,
+    /// Expressions that the tree has seen.
+    seen: usize,
+}
+
+impl Readers {
+    fn new(vortex: &VortexFile) -> VortexResult<Self> {
+        let layout = vortex.layout_reader()?;
+        Ok(Self { layout, projections: FxHashMap::default(), seen: 0 })
+    }
 }
 
 impl VortexSegment {
@@ -79,17 +102,34 @@ impl VortexSegment {
                 ),
             });
         }
-        let layout = vortex.layout_reader().map_err(|e| decode_error(file.name(), &e))?;
-        Ok(Self { file, vortex, layout, storage: Arc::new(storage), statistics })
+        let readers = Readers::new(&vortex).map_err(|e| decode_error(file.name(), &e))?;
+        let readers = Mutex::new(readers);
+        Ok(Self { file, vortex, readers, storage: Arc::new(storage), statistics })
     }
 
-    /// The expression that packs the stored columns `columns`.
-    fn projection(&self, columns: &[usize]) -> Result<BoundExpression> {
-        let fields = columns.iter().map(|&column| (field_name(column), col(field_name(column))));
-        pack(fields, Nullability::NonNullable)
-            .bind(self.vortex.dtype())
-            .and_then(|bound| bound.optimize_recursive())
-            .map_err(|e| self.error(&e))
+    /// What scans the stored columns `columns`; with a filter, of rows that pass it.
+    fn scan_of(
+        &self,
+        columns: &[usize],
+        filter: Option<BoundExpression>,
+    ) -> VortexResult<ScanBuilder<ArrayRef>> {
+        let mut readers = self.readers.lock();
+        if readers.seen >= EXPRESSIONS_MAX {
+            *readers = Readers::new(&self.vortex)?;
+        }
+        readers.seen += usize::from(filter.is_some());
+        let projection = match readers.projections.get(columns) {
+            Some(projection) => projection.clone(),
+            None => {
+                let bound = packed(columns).bind(self.vortex.dtype())?.optimize_recursive()?;
+                readers.seen += 1;
+                readers.projections.insert(columns.to_vec(), bound.clone());
+                bound
+            }
+        };
+        Ok(ScanBuilder::new(session().clone(), Arc::clone(&readers.layout))
+            .with_projection(projection)
+            .with_some_filter(filter))
     }
 
     fn error(&self, error: &vortex::error::VortexError) -> Error {
@@ -166,11 +206,9 @@ impl SegmentReader for VortexSegment {
         let schema = output.schema.clone();
         let read = || -> VortexResult<Vec<RecordBatch>> {
             let indices = StrictSortedBuffer::try_new(Buffer::copy_from(ordinals))?;
-            let columns: Vec<usize> = output.columns.clone();
-            let projection = self.projection(&columns).map_err(into_vortex)?;
             // Nothing is spawned: the tasks are driven one after the other right here.
-            let tasks = ScanBuilder::new(session().clone(), self.layout.clone())
-                .with_projection(projection)
+            let tasks = self
+                .scan_of(&output.columns, None)?
                 .with_row_indices(indices)
                 .map(move |chunk| output.batch(chunk))
                 .build()?;
@@ -230,10 +268,8 @@ impl VortexSegment {
     ) -> Result<BatchStream> {
         let has_residual = residual.is_some();
         let output = Output::new(&self.storage, projection, residual)?;
-        let mut builder = ScanBuilder::new(session().clone(), self.layout.clone())
-            .with_projection(self.projection(&output.columns)?)
-            .with_some_filter(native)
-            .with_ordered(ordered);
+        let builder = self.scan_of(&output.columns, native).map_err(|e| self.error(&e))?;
+        let mut builder = builder.with_ordered(ordered);
         let hull = selection.hull();
         if hull != (0..self.statistics.rows) {
             builder = builder.with_row_range(hull);
@@ -257,6 +293,12 @@ impl VortexSegment {
             _ => batches.boxed(),
         })
     }
+}
+
+/// The stored columns `columns`, and nothing else.
+fn packed(columns: &[usize]) -> Expression {
+    let fields = columns.iter().map(|&column| (field_name(column), col(field_name(column))));
+    pack(fields, Nullability::NonNullable)
 }
 
 /// The delete vector and what zone maps left out between the first and the last row.
@@ -406,5 +448,61 @@ impl Residual {
             RecordBatch::try_new_with_options(self.schema.clone(), columns.to_vec(), &options)?;
         let passes = self.predicate.evaluate(&batch)?;
         Ok(if passes.null_count() > 0 { prep_null_mask_filter(&passes) } else { passes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, Write};
+
+    use arrow::array::{AsArray, Int64Array, Scalar};
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+    use crate::envelope::{FileIdentity, FileKind};
+    use crate::io::MemoryFile;
+    use crate::predicate::CompareOp;
+    use crate::segment::vortex::{VortexFormat, open};
+    use crate::segment::{Effort, SegmentFormat, collect};
+
+    /// The numbers from 0 on, in two columns.
+    fn segment() -> VortexSegment {
+        let numbers: ArrowArrayRef = Arc::new(Int64Array::from_iter_values(0..10_000));
+        let batch = RecordBatch::try_from_iter([("a", numbers.clone()), ("b", numbers)]).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        let out: Box<dyn Write + Send> = Box::new(file.try_clone().unwrap());
+        let out = envelope::Writer::new(out, FileKind::Segment, FileIdentity::default()).unwrap();
+        let batches = &mut std::iter::once(Ok(batch.clone()));
+        VortexFormat.write(&batch.schema(), batches, Effort::Quick, out).unwrap();
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        let file = Arc::new(MemoryFile::new("s", bytes));
+        let file = envelope::Reader::open(file, FileKind::Segment, None).unwrap();
+        open(&batch.schema(), file).unwrap()
+    }
+
+    #[test]
+    fn readers_do_not_grow_with_what_is_asked() {
+        let segment = segment();
+        for row in 0..1000 {
+            let taken = segment.take(&[row], &[1]).unwrap();
+            assert_eq!(taken.column(0).as_primitive::<Int64Type>().value(0), row as i64);
+        }
+        assert_eq!(segment.readers.lock().seen, 1);
+        for row in 0..3 * EXPRESSIONS_MAX as i64 {
+            let value: ArrowArrayRef = Arc::new(Int64Array::from(vec![row]));
+            let predicate =
+                Predicate::Compare { column: 0, op: CompareOp::Eq, value: Scalar::new(value) };
+            let request = ScanRequest {
+                projection: vec![1],
+                predicate: Some(predicate),
+                ..ScanRequest::default()
+            };
+            let found = collect(segment.scan(request).unwrap()).unwrap();
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].column(0).as_primitive::<Int64Type>().values(), &[row]);
+            assert!(segment.readers.lock().seen <= EXPRESSIONS_MAX + 1);
+        }
     }
 }
