@@ -146,13 +146,19 @@ impl Memory {
         JobMemory { memory: self, bytes }
     }
 
+    /// Takes bytes for a job if they fit or no other job runs.
+    pub(crate) fn try_take(&self, bytes: usize) -> Option<JobMemory<'_>> {
+        let fits = self.total() + bytes <= self.countable() || self.used(MemoryUse::Jobs) == 0;
+        fits.then(|| self.take(bytes))
+    }
+
     /// Takes bytes for a job, once they fit or no other job runs; `None` as soon as
     /// `goes_on` says so.
     pub(crate) fn wait(&self, bytes: usize, goes_on: impl Fn() -> bool) -> Option<JobMemory<'_>> {
         let mut waiting = self.waiting.lock();
         while goes_on() {
-            if self.total() + bytes <= self.countable() || self.used(MemoryUse::Jobs) == 0 {
-                return Some(self.take(bytes));
+            if let Some(taken) = self.try_take(bytes) {
+                return Some(taken);
             }
             self.room.wait_for(&mut waiting, LOOK_AGAIN);
         }
@@ -163,6 +169,12 @@ impl Memory {
 impl Default for Memory {
     fn default() -> Self {
         Self::new(default_limit())
+    }
+}
+
+impl JobMemory<'_> {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

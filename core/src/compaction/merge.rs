@@ -19,7 +19,6 @@ use crate::segment::{
     write_segment,
 };
 use crate::snapshot::Columns;
-use crate::state::TableState;
 use crate::views::compacted;
 
 /// Rows that are gathered from several inputs before they are copied.
@@ -35,12 +34,11 @@ const LONG: usize = 1 << 11;
 /// bytes were read; it may wait, and ends the merge with an error.
 pub(crate) fn merge(
     context: &WriteContext,
-    table: &TableState,
+    def: &Arc<TableDef>,
     pick: Pick,
     policy: &Policy,
     pace: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<(Vec<Arc<SegmentHandle>>, MovedPositions)> {
-    let def = &table.def;
     let target = Target::new(Arc::clone(def), Columns::WithRowId);
     let schema = with_seq(&target);
     let order = SortOrder::of(def)?;

@@ -22,7 +22,7 @@ mod runs;
 use crate::memory::Memory;
 
 pub(crate) use merge::merge;
-pub(crate) use pick::{Policy, debt_rows, pick};
+pub(crate) use pick::{Pick, Policy, debt_rows, pick};
 pub(crate) use runs::unmerged;
 
 /// Bytes that a merge holds where there is memory enough.

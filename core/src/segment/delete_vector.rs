@@ -133,6 +133,15 @@ impl DeleteVector {
         state.tail[state.tail_until(horizon)..].iter().map(|(at, o)| (*o, *at)).collect()
     }
 
+    /// Entries up to `horizon` lose their numbers: no snapshot is older, and no record of the
+    /// log up to it is replayed any more.
+    pub(crate) fn forget(&self, horizon: u64) {
+        let is_due = self.state.read().tail.first().is_some_and(|(seq, _)| *seq <= horizon);
+        if is_due {
+            self.state.write().forget(horizon);
+        }
+    }
+
     /// The file with every entry up to `applied_seq`; what is newer is in the log.
     /// Entries up to `horizon` lose their numbers, here as well.
     pub(crate) fn encode(&self, identity: FileIdentity, horizon: u64, applied_seq: u64) -> Vec<u8> {
@@ -182,20 +191,22 @@ impl State {
         self.tail.partition_point(|(at, _)| *at <= seq)
     }
 
-    /// No snapshot is older than `horizon`: entries up to it need no number.
+    /// See [`DeleteVector::forget`].
     fn forget(&mut self, horizon: u64) {
-        if horizon <= self.horizon {
+        if horizon < self.horizon {
             return;
         }
         self.horizon = horizon;
         let forgotten = self.tail_until(horizon);
+        let left = self.tail.len() - forgotten;
+        if left < forgotten {
+            self.tail.drain(..forgotten);
+            self.tail.shrink_to(left * 2);
+            self.ended_at = self.tail.iter().map(|(at, ordinal)| (*ordinal, *at)).collect();
+            return;
+        }
         for (_, ordinal) in self.tail.drain(..forgotten) {
             self.ended_at.remove(&ordinal);
-        }
-        let left = self.tail.len();
-        if left < self.tail.capacity() / 4 {
-            self.tail.shrink_to(left * 2);
-            self.ended_at.shrink_to(left * 2);
         }
     }
 }
@@ -257,8 +268,10 @@ mod tests {
         deletes.end_all((0..100_000).map(|i| (i, u64::from(i))));
         let before = deletes.bytes();
         deletes.encode(FileIdentity::default(), 99_000, 99_000);
-        assert_eq!(deletes.count_at(99_500), 99_501);
+        assert_eq!((deletes.count_at(99_500), deletes.ended(99_001)), (99_501, 99_001));
         assert!(deletes.bytes() < before / 20, "{before} bytes, then {}", deletes.bytes());
+        deletes.forget(100_000);
+        assert_eq!((deletes.ended(99_001), deletes.entries_after(0).len()), (100_000, 0));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Flushes: what memtables hold becomes segments, and what has ended is noted beside them.
 
+use std::sync::Arc;
+
 use super::Writer;
 use crate::Result;
 use crate::catalog::TableId;
@@ -46,7 +48,9 @@ impl Writer {
     fn flush_memtable(&self, table: TableId, memtable: Memtable) -> Result<Work> {
         let (horizon, state) = self.shared.pin_horizon();
         let Some(current) = state.tables.get(&table) else { return Ok(Work::default()) };
-        let (def, rows) = (&current.def, self.options.segment_rows);
+        let (def, rows) = (&Arc::clone(&current.def), self.options.segment_rows);
+        // It would hold other memtables.
+        drop(state);
         // The rows as columns, in their order, and encoded. It never waits: there is less
         // to hold when it is done.
         let _memory = self.memory.take(memtable.bytes() * 2);

@@ -1,18 +1,30 @@
 //! Merges: what is worth it, within the budget of bytes.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{IDLE, Writer, closing};
 use crate::Result;
-use crate::catalog::TableId;
+use crate::catalog::{TableDef, TableId};
 use crate::commit::{Command, CompactionCommit};
-use crate::compaction::{self, Policy};
+use crate::compaction::{self, Pick, Policy};
 use crate::jobs::Work;
+use crate::memory::JobMemory;
+use crate::state::Pin;
 
 /// A merge that is ahead of its budget by less goes on.
 const PACE_US: i64 = 20_000;
+
+/// See [`Writer::pick`].
+struct Picked {
+    pick: Pick,
+    policy: Policy,
+    def: Arc<TableDef>,
+    /// That of the policy, until the merge is committed.
+    _horizon: Pin,
+}
 
 impl Writer {
     /// Does one merge; false when there was nothing to do. `pace` is told how many bytes
@@ -24,30 +36,27 @@ impl Writer {
         pace: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<bool> {
         let _one_at_a_time = self.compacting.lock();
-        let (horizon, state) = self.shared.pin_horizon();
-        let Some(current) = state.tables.get(&table) else { return Ok(false) };
-        // What ended up to the horizon is left out; what ends later is carried over.
-        self.resolve(table)?;
-        let policy = Policy {
-            segment_rows: self.options.segment_rows as u64,
-            horizon: horizon.seq,
-            now_us: self.context.clock.now_us(),
-            thorough,
-            memory: compaction::merge_memory(&self.memory),
-        };
-        let Some(pick) = compaction::pick(current, &policy)? else { return Ok(false) };
-        let needed = pick.memory().min(policy.memory);
-        let looked = Cell::new(false);
-        let goes_on = || {
-            if looked.replace(true) {
-                // Those who wait for merges may have the memory.
-                self.pressure.merges_stuck();
+        let mut memory = None;
+        let (picked, _memory) = loop {
+            let Some(picked) = self.pick(table, thorough)? else { return Ok(false) };
+            let needed = picked.pick.memory().min(picked.policy.memory);
+            let taken = memory.take().filter(|taken: &JobMemory<'_>| taken.bytes() >= needed);
+            if let Some(taken) = taken.or_else(|| self.memory.try_take(needed)) {
+                break (picked, taken);
             }
-            *self.open.lock()
+            // Nothing is held while it waits: what it waits for may hang on it.
+            drop(picked);
+            let looked = Cell::new(false);
+            let goes_on = || {
+                if looked.replace(true) {
+                    // Those who wait for merges may have the memory.
+                    self.pressure.merges_stuck();
+                }
+                *self.open.lock()
+            };
+            memory = Some(self.memory.wait(needed, goes_on).ok_or_else(closing)?);
         };
-        let Some(_memory) = self.memory.wait(needed, goes_on) else {
-            return Err(closing());
-        };
+        let Picked { pick, policy, def, _horizon } = picked;
         let mut done = false;
         self.jobs.run("compact", Some(table), || {
             let mut work = Work {
@@ -61,7 +70,7 @@ impl Writer {
             };
             let inputs = pick.inputs.clone();
             let (segments, moved) =
-                compaction::merge(&self.context, current, pick, &policy, &mut read)?;
+                compaction::merge(&self.context, &def, pick, &policy, &mut read)?;
             work.rows_out = segments.iter().map(|s| s.meta.rows).sum();
             work.bytes_out = segments.iter().map(|s| s.meta.new_bytes()).sum();
             let until = self.resolve(table)?;
@@ -72,6 +81,24 @@ impl Writer {
             Ok(work)
         })?;
         Ok(done)
+    }
+
+    /// What is to be merged next of a table.
+    fn pick(&self, table: TableId, thorough: bool) -> Result<Option<Picked>> {
+        let (horizon, state) = self.shared.pin_horizon();
+        let Some(current) = state.tables.get(&table) else { return Ok(None) };
+        // What ended up to the horizon is left out; what ends later is carried over.
+        self.resolve(table)?;
+        let policy = Policy {
+            segment_rows: self.options.segment_rows as u64,
+            horizon: horizon.seq,
+            now_us: self.context.clock.now_us(),
+            thorough,
+            memory: compaction::merge_memory(&self.memory),
+        };
+        let pick = compaction::pick(current, &policy)?;
+        let def = Arc::clone(&current.def);
+        Ok(pick.map(|pick| Picked { pick, policy, def, _horizon: horizon }))
     }
 
     /// Waits for a flush, or a while; false when the store closes.

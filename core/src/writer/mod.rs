@@ -191,8 +191,20 @@ impl Writer {
 
     /// Deletes what nobody needs.
     pub(crate) fn collect(&self) -> Result<()> {
+        self.forget_deletions();
         let _alone = self.collecting.lock();
         self.call(Command::Collect)
+    }
+
+    /// Delete vectors forget the numbers that neither a snapshot nor the log asks for any
+    /// more, also those that nothing is written to again.
+    fn forget_deletions(&self) {
+        for table in self.shared.current().tables.values() {
+            let horizon = self.shared.horizon().min(table.flushed_seq);
+            for segment in &table.segments {
+                segment.deletes.forget(horizon);
+            }
+        }
     }
 
     /// No file is deleted until the guard is dropped.

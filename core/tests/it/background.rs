@@ -265,6 +265,30 @@ fn writers_are_slowed_and_rows_flushed_while_memory_is_short() {
 }
 
 #[test]
+fn deletions_that_nobody_asks_about_take_little_memory() {
+    let options = Options { durability: Durability::None, ..Options::default() };
+    let store = Store::open_in(environment(&MemoryVfs::new(), 1), options).unwrap();
+    let t = create(&store, pairs("t", true));
+    let rows: Vec<(i64, &str)> = (0..50_000).map(|key| (key, "a value")).collect();
+    put_rows(&store, &t, &rows);
+    store.flush(None).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    delete(&store, &t, &(0..10_000).collect::<Vec<_>>());
+    store.flush(None).unwrap();
+    let used = || store.memory().used(MemoryUse::Deletions);
+    assert!(used() > 300_000, "{} bytes", used());
+    assert_eq!(scan(&snapshot, &t).len(), 50_000);
+    // Nothing is written any more.
+    drop(snapshot);
+    let start = std::time::Instant::now();
+    while used() > 50_000 {
+        assert!(start.elapsed().as_secs() < 20, "{} bytes", used());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 40_000);
+}
+
+#[test]
 fn a_lower_memory_limit_stops_nobody() {
     for background in [false, true] {
         let options = Options { background, durability: Durability::None, ..Options::default() };

@@ -4,17 +4,19 @@
 //! starves the others; those that cannot take it as they come. What is left depends on
 //! memtables and jobs, which come first.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, human_readable_size,
 };
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use parking_lot::Mutex;
 use sheaf_core::{Memory, MemoryUse};
+
+use super::spills::SpillFolder;
 
 /// The folder of a database in which queries spill. What a killed process left there goes
 /// at the next opening.
@@ -24,20 +26,23 @@ const SPILL_FOLDER: &str = "tmp";
 /// over this.
 const KEPT_FROM_SPILLERS: usize = 4;
 
-/// Bytes that queries may spill at most.
-const SPILL_MAX: u64 = 1 << 40;
-
 /// What queries of a database run with; `folder` is that of a database that is open for
 /// writing, others spill where the system keeps temporary files.
 pub(crate) fn runtime_env(memory: &Arc<Memory>, folder: Option<&Path>) -> Result<Arc<RuntimeEnv>> {
-    let mut spills = DiskManagerBuilder::default().with_max_temp_directory_size(SPILL_MAX);
-    if let Some(folder) = folder {
-        let folder: PathBuf = folder.join(SPILL_FOLDER);
-        match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => spills.set_mode(DiskManagerMode::Directories(vec![folder])),
+    let folder = match folder {
+        Some(folder) => {
+            let folder = folder.join(SPILL_FOLDER);
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                _ => folder,
+            }
         }
-    }
+        None => std::env::temp_dir(),
+    };
+    let spills = Arc::new(SpillFolder::new(folder));
+    let spills = DiskManagerBuilder::default().with_temp_file_factory(spills);
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(QueryMemory::new(Arc::clone(memory))))
         .with_disk_manager_builder(spills)

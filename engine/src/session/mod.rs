@@ -11,6 +11,7 @@ mod prepared;
 mod run;
 mod running;
 mod settings;
+mod spills;
 mod state;
 pub(crate) mod temporary;
 mod units;

@@ -490,6 +490,7 @@ mod tests {
             assert_eq!(taken.column(0).as_primitive::<Int64Type>().value(0), row as i64);
         }
         assert_eq!(segment.readers.lock().seen, 1);
+        let first = Arc::clone(&segment.readers.lock().layout);
         for row in 0..3 * EXPRESSIONS_MAX as i64 {
             let value: ArrowArrayRef = Arc::new(Int64Array::from(vec![row]));
             let predicate =
@@ -504,5 +505,6 @@ mod tests {
             assert_eq!(found[0].column(0).as_primitive::<Int64Type>().values(), &[row]);
             assert!(segment.readers.lock().seen <= EXPRESSIONS_MAX + 1);
         }
+        assert!(!Arc::ptr_eq(&first, &segment.readers.lock().layout));
     }
 }

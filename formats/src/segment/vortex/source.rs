@@ -39,11 +39,11 @@ impl SegmentSource for EnvelopeSource {
     }
 }
 
-/// Opens the payload of `file`; its reader is built once and kept.
+/// Opens the payload of `file`. It makes a new tree of readers each time one is asked for.
 pub(super) fn open(file: &envelope::Reader) -> VortexResult<VortexFile> {
     let footer = read_footer(file)?;
     let source = EnvelopeSource { file: file.clone(), pieces: footer.segment_map().clone() };
-    Ok(VortexFile::new(footer, Arc::new(source), session().clone()).with_caching())
+    Ok(VortexFile::new(footer, Arc::new(source), session().clone()))
 }
 
 fn read_footer(file: &envelope::Reader) -> VortexResult<Footer> {
