@@ -280,10 +280,8 @@ fn deletions_that_nobody_asks_about_take_little_memory() {
     assert_eq!(scan(&snapshot, &t).len(), 50_000);
     // Nothing is written any more.
     drop(snapshot);
-    let start = std::time::Instant::now();
     while used() > 50_000 {
-        assert!(start.elapsed().as_secs() < 20, "{} bytes", used());
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::yield_now();
     }
     assert_eq!(scan(&store.snapshot().unwrap(), &t).len(), 40_000);
 }
