@@ -201,12 +201,15 @@ impl State {
         let left = self.tail.len() - forgotten;
         if left < forgotten {
             self.tail.drain(..forgotten);
-            self.tail.shrink_to(left * 2);
             self.ended_at = self.tail.iter().map(|(at, ordinal)| (*ordinal, *at)).collect();
-            return;
+        } else {
+            for (_, ordinal) in self.tail.drain(..forgotten) {
+                self.ended_at.remove(&ordinal);
+            }
         }
-        for (_, ordinal) in self.tail.drain(..forgotten) {
-            self.ended_at.remove(&ordinal);
+        if left < self.tail.capacity() / 4 {
+            self.tail.shrink_to(left * 2);
+            self.ended_at.shrink_to(left * 2);
         }
     }
 }

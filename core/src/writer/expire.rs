@@ -12,8 +12,11 @@ impl Writer {
     /// whether there may be more.
     pub(crate) fn expire(&self, table: TableId, now_us: i64) -> Result<(u64, bool)> {
         let (pin, state) = self.shared.pin();
-        let Ok(snapshot) = Snapshot::new(pin, state).table(table) else { return Ok((0, false)) };
-        let Some((batch, more)) = expiry::deletion(snapshot, now_us)? else {
+        // Held until the rows are deleted: others forget when a row ended that is older, and
+        // then it looks changed.
+        let snapshot = Snapshot::new(pin, state);
+        let Ok(rows) = snapshot.table(table) else { return Ok((0, false)) };
+        let Some((batch, more)) = expiry::deletion(rows, now_us)? else {
             return Ok((0, false));
         };
         let mut conflict = false;

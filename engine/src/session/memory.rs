@@ -22,6 +22,9 @@ use super::spills::SpillFolder;
 /// at the next opening.
 const SPILL_FOLDER: &str = "tmp";
 
+/// Files that are merged at a time at most: each is open, and has a buffer that is not counted.
+const FILES_MERGED: usize = 64;
+
 /// The part of what queries may hold that operators which can spill leave to others, one
 /// over this.
 const KEPT_FROM_SPILLERS: usize = 4;
@@ -42,7 +45,9 @@ pub(crate) fn runtime_env(memory: &Arc<Memory>, folder: Option<&Path>) -> Result
         None => std::env::temp_dir(),
     };
     let spills = Arc::new(SpillFolder::new(folder));
-    let spills = DiskManagerBuilder::default().with_temp_file_factory(spills);
+    let spills = DiskManagerBuilder::default()
+        .with_temp_file_factory(spills)
+        .with_max_spill_merge_fan_in(FILES_MERGED);
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(QueryMemory::new(Arc::clone(memory))))
         .with_disk_manager_builder(spills)

@@ -4,7 +4,7 @@
 //! have thousands that wait, and the store opens files too.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use tempfile::TempDir;
 /// Bytes that queries may spill at most.
 const SPILL_MAX: u64 = 1 << 40;
 
-/// Bytes that are read at a time.
-const READ_BYTES: u64 = 1 << 20;
+/// Bytes that are read at a time. Batches may be slices of them and hold them all.
+const READ_BYTES: u64 = 128 << 10;
 
 /// A folder of spilled files, which goes with the last of them.
 #[derive(Debug)]
@@ -83,7 +83,8 @@ impl SpillFile for Spilled {
         Ok(Box::pin(stream::try_unfold((path, file), |(path, file)| async move {
             let read = tokio::task::spawn_blocking(move || -> io::Result<_> {
                 let mut file = file.map_or_else(|| File::open(&path), Ok)?;
-                let mut bytes = Vec::with_capacity(READ_BYTES as usize);
+                let left = file.metadata()?.len().saturating_sub(file.stream_position()?);
+                let mut bytes = Vec::with_capacity(left.clamp(1, READ_BYTES) as usize);
                 (&mut file).take(READ_BYTES).read_to_end(&mut bytes)?;
                 Ok((bytes, path, file))
             });
