@@ -1,6 +1,7 @@
 //! The one error of the public API: what happened, where in the SQL, what to do.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -57,6 +58,8 @@ pub enum ErrorKind {
     OutOfMemory,
     /// The statement was cancelled.
     Cancelled,
+    /// A function of the program's failed.
+    FunctionFailed,
     /// The operating system said no.
     Io,
     /// Bytes on disk are not what was written.
@@ -93,6 +96,7 @@ impl ErrorKind {
             Self::LimitExceeded => "54000",
             Self::OutOfMemory => "53200",
             Self::Cancelled => "57014",
+            Self::FunctionFailed => "38000",
             Self::Io => "58030",
             Self::Corrupt => "XX001",
             Self::Internal => "XX000",
@@ -111,12 +115,20 @@ pub struct Error {
     pub position: Option<(u64, u64)>,
     /// What to try instead.
     pub hint: Option<String>,
+    /// What a function of the program's failed with.
+    pub cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// An error without position or hint.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), position: None, hint: None }
+        Self { kind, message: message.into(), position: None, hint: None, cause: None }
+    }
+
+    /// What a function of the program's failed with.
+    pub fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Arc::new(cause));
+        self
     }
 
     /// Something that is understood but not there yet.

@@ -38,25 +38,29 @@ mod files;
 mod functions;
 mod optimizer;
 mod point;
+mod relation;
 mod scan;
 mod session;
 mod sql;
 mod users;
 
 pub use database::{Database, OpenOptions};
-pub use dml::{IfMissing, IfThere, Ingest};
+pub use dml::{Action, Change, IfMissing, IfThere, Ingest};
 pub use error::{Error, ErrorKind, Result};
 pub use files::FileAccess;
+pub use relation::{Relation, Relations, Subquery};
 pub use session::{
     CommandTag, Description, Output, Prepared, RowStream, Session, SessionOptions, StatementCounts,
     StatementInfo,
 };
 
+/// What queries are planned and run by: functions and tables for it can be a session's.
+pub use datafusion;
 /// A value of a parameter.
 pub use datafusion::common::ScalarValue;
 /// The name that SQL gives an Arrow type.
 pub use sheaf_formats::sql_name;
-pub use sql::sql_order;
+pub use sql::{arrow_type_of_text, sql_order};
 pub use users::Login;
 
 /// The store below the database: snapshots, point reads, write batches.

@@ -16,6 +16,7 @@ use sheaf_core::{Columns, Snapshot, Store};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Readings};
+use crate::relation::Relations;
 use crate::scan::SnapshotTable;
 use crate::session::{Running, Settings, temporary};
 use crate::sql::Resolved;
@@ -29,6 +30,8 @@ const INFORMATION: &str = "information_schema";
 /// Schema of the tables that a statement makes for itself. Users cannot write
 /// this name by accident, and nothing is ever created in it.
 pub(crate) const SCRATCH: &str = "$statement";
+/// Schema of the relations of the program that runs the statement.
+const PROGRAM: &str = "$program";
 /// A view may stand on views, but not without end.
 const VIEW_DEPTH_MAX: usize = 32;
 
@@ -43,6 +46,7 @@ pub(crate) struct PinnedCatalog {
     readings: Readings,
     running: Arc<Running>,
     scratch: HashMap<String, Arc<dyn TableProvider>>,
+    relations: Relations,
     view_depth: usize,
 }
 
@@ -54,9 +58,19 @@ impl PinnedCatalog {
         settings: Arc<Settings>,
         readings: Readings,
         running: Arc<Running>,
+        relations: Relations,
     ) -> Self {
-        let scratch = HashMap::new();
-        Self { store, snapshot, state, settings, readings, running, scratch, view_depth: 0 }
+        Self {
+            store,
+            snapshot,
+            state,
+            settings,
+            readings,
+            running,
+            scratch: HashMap::new(),
+            relations,
+            view_depth: 0,
+        }
     }
 
     /// Rows that readers of files skipped.
@@ -84,6 +98,9 @@ impl PinnedCatalog {
 
     /// The schema of an unqualified name.
     pub(crate) fn schema_of(&self, name: &str) -> &str {
+        if self.relations.get(name).is_some() {
+            return PROGRAM;
+        }
         self.settings.schema_of(name, self.names())
     }
 
@@ -100,6 +117,7 @@ impl PinnedCatalog {
     ) -> Result<Option<Arc<dyn TableProvider>>> {
         match schema {
             SCRATCH => return Ok(self.scratch.get(name).cloned()),
+            PROGRAM => return views::relation(self, name).await,
             SYSTEM => return system::table(self, name),
             INFORMATION => return information::table(self, name).await,
             _ => {}
@@ -113,6 +131,26 @@ impl PinnedCatalog {
             }
         }
         files::named(&self.state, &self.readings, name).await
+    }
+
+    /// Whether there is a stored table or a view with this name.
+    pub(crate) fn has(&self, schema: &str, name: &str) -> bool {
+        let schema = self.names().schema(schema).filter(|it| self.shows(&it.name));
+        schema.is_some_and(|schema| {
+            self.names().table(schema.id, name).is_some()
+                || self.names().view(schema.id, name).is_some()
+        })
+    }
+
+    /// The names that a view sees, one level further down.
+    fn deeper(&self, view: &str) -> Result<Self> {
+        if self.view_depth >= VIEW_DEPTH_MAX {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("view '{view}' stands on views more than {VIEW_DEPTH_MAX} deep"),
+            ));
+        }
+        Ok(Self { view_depth: self.view_depth + 1, ..self.clone() })
     }
 
     /// A table as DataFusion reads it.
@@ -129,6 +167,12 @@ impl PinnedCatalog {
 
     /// The stored table with this name: what can be written to.
     pub(crate) fn stored_table(&self, name: &Resolved) -> Result<&Arc<TableDef>> {
+        if name.schema == PROGRAM {
+            return Err(Error::new(
+                ErrorKind::InvalidStatement,
+                format!("'{}' is a relation of the program, not a table", name.name),
+            ));
+        }
         let schema = self.schema(&name.schema)?;
         if let Some(table) = self.names().table(schema.id, &name.name) {
             return Ok(table);

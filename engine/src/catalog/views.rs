@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::datatypes::{Field, FieldRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
 use datafusion::sql::parser::Statement as PlannerStatement;
@@ -14,8 +15,9 @@ use datafusion::sql::sqlparser::ast::{
 use futures::future::BoxFuture;
 use sheaf_core::catalog::ViewDef;
 
-use super::{PinnedCatalog, VIEW_DEPTH_MAX};
+use super::{PROGRAM, PinnedCatalog};
 use crate::error::{Error, ErrorKind, Result};
+use crate::relation::{Relation, Relations};
 use crate::session::temporary::is_temporary;
 use crate::sql::{bind_query, fold, ident_position, parse_query_text};
 
@@ -25,14 +27,9 @@ pub(super) fn table<'a>(
     view: &'a ViewDef,
 ) -> BoxFuture<'a, Result<Arc<dyn TableProvider>>> {
     Box::pin(async move {
-        if catalog.view_depth >= VIEW_DEPTH_MAX {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!("view '{}' stands on views more than {VIEW_DEPTH_MAX} deep", view.name),
-            ));
-        }
-        let mut deeper = catalog.clone();
-        deeper.view_depth += 1;
+        // A stored view means the same whatever a program's relations are.
+        let deeper =
+            PinnedCatalog { relations: Relations::default(), ..catalog.deeper(&view.name)? };
         let query = parse_query_text(&view.sql)?;
         let plan = bind_query(&catalog.state, &deeper, Statement::Query(query), &[])
             .await
@@ -45,6 +42,35 @@ pub(super) fn table<'a>(
             })?;
         let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, Some(view.sql.clone())));
         Ok(table)
+    })
+}
+
+/// A relation of the program's.
+pub(super) fn relation<'a>(
+    catalog: &'a PinnedCatalog,
+    name: &'a str,
+) -> BoxFuture<'a, Result<Option<Arc<dyn TableProvider>>>> {
+    Box::pin(async move {
+        let query = match catalog.relations.get(name) {
+            None => return Ok(None),
+            Some(Relation::Table(table)) => return Ok(Some(Arc::clone(table))),
+            Some(Relation::Query(query)) => query,
+        };
+        let relations = query.relations.clone();
+        let deeper = PinnedCatalog { relations, ..catalog.deeper(name)? };
+        let statement = Statement::Query(parse_query_text(&query.sql)?);
+        let types: Vec<Option<FieldRef>> = query
+            .parameters
+            .iter()
+            .map(|value| Some(Arc::new(Field::new("", value.data_type(), true))))
+            .collect();
+        let plan = bind_query(&catalog.state, &deeper, statement, &types).await?;
+        let plan = match query.parameters.is_empty() {
+            true => plan,
+            false => plan.with_param_values(query.parameters.clone())?,
+        };
+        let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, None));
+        Ok(Some(table))
     })
 }
 
@@ -81,8 +107,12 @@ impl VisitorMut for Qualify<'_> {
         {
             let name = fold(ident);
             let schema = self.catalog.schema_of(&name);
-            if is_temporary(schema) {
-                let what = format!("a view cannot read the temporary table '{name}'");
+            let passing = match schema {
+                PROGRAM => Some("relation of the program"),
+                schema => is_temporary(schema).then_some("temporary table"),
+            };
+            if let Some(passing) = passing {
+                let what = format!("a view cannot read the {passing} '{name}'");
                 let error = Error::new(ErrorKind::InvalidStatement, what);
                 return ControlFlow::Break(Box::new(error.at(ident_position(ident))));
             }

@@ -142,7 +142,7 @@ pub(crate) async fn fill(
 }
 
 /// For each column of the table its place among the columns of the rows, by name.
-fn places_by_name(table: &TableDef, schema: &Schema) -> Result<Vec<Option<usize>>> {
+pub(super) fn places_by_name(table: &TableDef, schema: &Schema) -> Result<Vec<Option<usize>>> {
     let mut places = vec![None; table.live_columns().count()];
     for (at, field) in schema.fields().iter().enumerate() {
         let (index, _) = find(table, field.name())?;

@@ -12,6 +12,7 @@
 
 mod assign;
 mod assign_text;
+mod changes;
 mod copy;
 mod delete;
 mod description;
@@ -32,6 +33,8 @@ use crate::session::{Context, Output};
 use crate::sql;
 
 pub(crate) use assign::assign;
+pub(crate) use changes::write as write_changes;
+pub use changes::{Action, Change};
 pub(crate) use delete::Clauses as DeleteClauses;
 pub(crate) use description::{assigned_parameters, returned};
 pub use ingest::{IfMissing, IfThere, Ingest};

@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use sheaf_core::catalog::TableDef;
 use sheaf_core::{Commit, Store, Write, WriteBatch};
 
-use super::{RunningStatement, Settings};
+use super::{RunningStatement, Settings, View};
 use crate::catalog::PinnedCatalog;
 use crate::database::Database;
 use crate::error::{Error, Result};
@@ -39,11 +39,15 @@ impl Context {
         state: &SessionState,
         settings: Arc<Settings>,
         readings: Readings,
+        view: View,
         running: Option<Arc<RunningStatement>>,
         parameters: Vec<ScalarValue>,
     ) -> Result<Self> {
         let store = database.store().clone();
-        let snapshot = store.snapshot()?;
+        let snapshot = match &view.pinned {
+            Some(pinned) => pinned.clone(),
+            None => store.snapshot()?,
+        };
         let mut state = state.clone();
         // now() is the same in all of the statement.
         state.mark_start_execution();
@@ -55,6 +59,7 @@ impl Context {
             Arc::clone(&settings),
             readings,
             Arc::clone(database.running()),
+            view.relations,
         );
         Ok(Self { store, state, catalog, settings, running, parameters })
     }
@@ -74,7 +79,7 @@ impl Context {
         if name.0.len() > 1 {
             return Ok(resolved);
         }
-        let schema = self.settings.schema_of(&resolved.name, self.catalog.names()).to_owned();
+        let schema = self.catalog.schema_of(&resolved.name).to_owned();
         Ok(Resolved { schema, ..resolved })
     }
 

@@ -22,15 +22,20 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use futures::Stream;
 use parking_lot::{Mutex, RwLock};
+use sheaf_core::catalog::TableDef;
+use sheaf_core::{Commit, Snapshot};
 
 use crate::database::{Database, on_query_threads, on_waiting_thread, runtime};
-use crate::dml::{self, Ingest};
+use crate::dml::{self, Change, Ingest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{FileAccess, Readings};
 use crate::point::{self, PointStatement};
+use crate::relation::Relations;
 use crate::sql::{self, Statement};
 
 pub(crate) use context::{Context, blocking};
@@ -52,8 +57,24 @@ pub(crate) use state::initial_state;
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
+    view: View,
     /// The statement that this handle was made for.
     running: Option<Arc<RunningStatement>>,
+}
+
+/// What the statements of a handle see beside the newest snapshot.
+#[derive(Clone, Default)]
+pub(crate) struct View {
+    relations: Relations,
+    /// In place of the newest.
+    pinned: Option<Snapshot>,
+}
+
+impl View {
+    /// Whether a name means what the catalog says now.
+    fn is_plain(&self) -> bool {
+        self.relations.is_empty() && self.pinned.is_none()
+    }
 }
 
 /// What a session begins with.
@@ -117,8 +138,50 @@ impl Session {
                 prepared: Mutex::new(HashMap::new()),
                 readings: Readings::new(files),
             }),
+            view: View::default(),
             running: None,
         }
+    }
+
+    /// The same session, whose statements know these relations too. They come before tables,
+    /// and in place of those that this handle had.
+    pub fn with_relations(&self, relations: Relations) -> Self {
+        let view = View { relations, ..self.view.clone() };
+        Self { view, ..self.clone() }
+    }
+
+    /// The same session, whose statements read the database as it is now, whatever others
+    /// change; they cannot change it. What the snapshot needs is kept while the handle is.
+    pub fn pinned(&self) -> Result<Self> {
+        let pinned = Some(self.inner.database.store().snapshot()?);
+        let view = View { pinned, ..self.view.clone() };
+        Ok(Self { view, ..self.clone() })
+    }
+
+    /// The version that [`Session::pinned`] reads.
+    pub fn pinned_version(&self) -> Option<u64> {
+        self.view.pinned.as_ref().map(Snapshot::seq)
+    }
+
+    /// Whether a table or a view answers to this name without a schema.
+    pub fn knows(&self, name: &str) -> Result<bool> {
+        let context = self.context(Vec::new())?;
+        let schema = context.catalog.schema_of(name);
+        Ok(context.catalog.has(schema, name))
+    }
+
+    /// The table that a name means: `"readings"`, `hr.staff`.
+    pub fn table(&self, name: &str) -> Result<Arc<TableDef>> {
+        self.context(Vec::new())?.table(&sql::parse_object_name(name)?)
+    }
+
+    /// Adds a function for the statements of this session.
+    pub fn register_function(&self, function: ScalarUDF) -> Result<()> {
+        let mut state = self.inner.state.write();
+        let mut changed = SessionState::clone(&state);
+        changed.register_udf(Arc::new(function))?;
+        *state = Arc::new(changed);
+        Ok(())
     }
 
     /// Runs one or more statements in order. Each is atomic by itself; the first that
@@ -162,10 +225,21 @@ impl Session {
         schema: SchemaRef,
         rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
     ) -> Result<u64> {
+        self.check_changeable()?;
         let text = format!("INGEST INTO {}", target.table);
         self.on_query_threads(&text, async move |session| {
             let context = session.context(Vec::new())?;
             dml::ingest(&context, target, schema, rows).await
+        })
+        .await
+    }
+
+    /// Changes several tables in one commit: all of it happens, or nothing. Values are assigned
+    /// as by INSERT.
+    pub async fn write(&self, changes: Vec<Change>) -> Result<Commit> {
+        self.check_changeable()?;
+        self.on_query_threads("WRITE", async move |session| {
+            dml::write_changes(&session.context(Vec::new())?, changes)
         })
         .await
     }
@@ -241,6 +315,17 @@ impl Session {
         &self.inner.database
     }
 
+    /// A pinned snapshot stays as it is.
+    fn check_changeable(&self) -> Result<()> {
+        match self.pinned_version() {
+            None => Ok(()),
+            Some(version) => Err(Error::new(
+                ErrorKind::ReadOnly,
+                format!("the snapshot of version {version} cannot be changed"),
+            )),
+        }
+    }
+
     /// A statement's view of the world: the newest snapshot, the current settings.
     fn context(&self, parameters: Vec<ScalarValue>) -> Result<Context> {
         let state = self.inner.state.read().clone();
@@ -248,7 +333,8 @@ impl Session {
         let readings = self.inner.readings.clone();
         let database = &self.inner.database;
         let running = self.running.clone();
-        Context::new(database, &state, settings, readings, running, parameters)
+        let view = self.view.clone();
+        Context::new(database, &state, settings, readings, view, running, parameters)
     }
 
     /// Does the work of a statement on the query threads, where others see that it runs and
@@ -264,7 +350,7 @@ impl Session {
     {
         let timeout = self.inner.settings.read().statement_timeout;
         let running = self.inner.database.running().begin(self.inner.user.clone(), sql, timeout);
-        let session = Self { inner: Arc::clone(&self.inner), running: Some(running.clone()) };
+        let session = Self { running: Some(running.clone()), ..self.clone() };
         on_query_threads(async move {
             // It may be large, and the caller's stack small.
             let work = Box::pin(work(session));
@@ -296,6 +382,9 @@ impl Session {
 
     /// Runs a statement about single rows on this thread; `None` when it must be planned.
     fn answer(&self, point: &PointStatement, parameters: &[ScalarValue]) -> Result<Option<Output>> {
+        if !self.view.is_plain() {
+            return Ok(None);
+        }
         let settings = self.inner.settings.read().clone();
         point.run(self.inner.database.store(), &settings, parameters)
     }

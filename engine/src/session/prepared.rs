@@ -12,6 +12,7 @@ use super::{Output, Session, outside_of_executors, run};
 use crate::database::runtime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::point::PointStatement;
+use crate::relation::Relations;
 use crate::sql::{self, sql_name};
 
 /// A statement that is parsed once and run many times.
@@ -58,6 +59,22 @@ impl Prepared {
             return Ok(output);
         }
         runtime.block_on(self.run_planned(parameters))
+    }
+
+    /// Whether it is a query: running it changes nothing.
+    pub fn is_query(&self) -> bool {
+        matches!(&self.statement, sql::Statement::Sql(statement)
+            if matches!(statement.as_ref(), Statement::Query(_)))
+    }
+
+    /// The relations that it names without a schema, those of its WITH clauses apart.
+    pub fn names(&self) -> Result<Vec<String>> {
+        sql::relation_names(&self.statement)
+    }
+
+    /// The same statement, which knows these relations too.
+    pub fn with_relations(&self, relations: Relations) -> Self {
+        Self { session: self.session.with_relations(relations), ..self.clone() }
     }
 
     /// What it takes and gives, without running it.

@@ -50,6 +50,9 @@ pub(super) async fn planned(
     statement: sql::Statement,
     parameters: Vec<ScalarValue>,
 ) -> Result<Output> {
+    if changes_database(&statement) {
+        session.check_changeable()?;
+    }
     match statement {
         sql::Statement::Sql(statement) if !dml::changes_rows(&statement) => {
             run_sql(session, *statement, parameters).await
@@ -64,6 +67,28 @@ pub(super) async fn planned(
         },
         sql::Statement::User(user) => ddl::user(&session.context(parameters)?, user).await,
         writing => write(session, &writing, parameters).await,
+    }
+}
+
+/// Whether a statement is to change what others see.
+fn changes_database(statement: &sql::Statement) -> bool {
+    match statement {
+        sql::Statement::Copy(copy) => !copy.to,
+        sql::Statement::Cancel(_) => false,
+        sql::Statement::User(_) => true,
+        sql::Statement::Sql(statement) => {
+            dml::changes_rows(statement)
+                || matches!(
+                    statement.as_ref(),
+                    Statement::CreateTable(_)
+                        | Statement::CreateSchema { .. }
+                        | Statement::CreateView(_)
+                        | Statement::AlterTable(_)
+                        | Statement::Drop { .. }
+                        | Statement::Truncate(_)
+                        | Statement::Call(_)
+                )
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod numbers;
 mod overflow;
 mod parse;
 mod placeholders;
+mod relation_names;
 mod size;
 mod split;
 mod statement;
@@ -44,9 +45,11 @@ pub(crate) use overflow::CheckedIntegers;
 pub(crate) use parse::{
     only, parse, parse_expression, parse_object_name, parse_one, parse_query_text,
 };
+pub(crate) use relation_names::relation_names;
 pub(crate) use split::{complete_statements, is_complete, split};
 pub(crate) use statement::Statement;
-pub(crate) use types::{SheafTypes, arrow_type, arrow_type_of_text};
+pub use types::arrow_type_of_text;
+pub(crate) use types::{SheafTypes, arrow_type};
 pub(crate) use user::{Password, UserAction, UserStatement};
 pub(crate) use uuid::{UUID_BYTES, UuidLiterals, parse_uuid};
 pub(crate) use uuid_casts::UuidCasts;

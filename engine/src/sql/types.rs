@@ -33,7 +33,7 @@ impl TypePlanner for SheafTypes {
 }
 
 /// The Arrow type of a SQL type that an option names: `'DECIMAL(10,2)'`.
-pub(crate) fn arrow_type_of_text(text: &str) -> Result<DataType> {
+pub fn arrow_type_of_text(text: &str) -> Result<DataType> {
     arrow_type(&parse_type(text)?)
 }
 

@@ -13,6 +13,7 @@ mod joins;
 mod memory;
 mod point_queries;
 mod point_writes;
+mod program;
 mod running;
 mod sessions;
 mod slt;
