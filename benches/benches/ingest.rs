@@ -1,6 +1,7 @@
 //! Durable ingest: rows of twelve columns in commits of several sizes, each on disk when
 //! it returns, beside DuckDB inserting the same rows: from Arrow, and single rows by a
-//! prepared statement.
+//! prepared statement. Then the same until nothing is left to be done: all rows are in segments
+//! and merged, or in DuckDB's file and out of its log.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,10 @@ use sheafdb::Database;
 use sheafdb::core::{Durability, OnConflict, Write, WriteBatch};
 
 const RUNS: usize = 3;
+/// Until the last commit is acknowledged.
+const ACKNOWLEDGED: &str = "ingest";
+/// Until nothing is left to be done.
+const DRAINED: &str = "drain";
 /// Rows of a commit, and how many commits.
 const SIZES: [(usize, usize); 4] = [(1, 3_000), (1_000, 1_000), (10_000, 200), (983_040, 4)];
 const CREATE: &str = "CREATE TABLE t (year INTEGER, month INTEGER, day INTEGER, \
@@ -33,31 +38,33 @@ fn main() -> Result<(), Failure> {
     let threads = std::thread::available_parallelism()?.get();
     let mut report = Report::new("ingest");
     println!("flights, 12 columns, {threads} threads, best of {RUNS}");
-    for commits in SIZES {
-        let task = |engine: &str| Task {
-            engine: engine.to_owned(),
-            action: "ingest".to_owned(),
-            format: "arrow".to_owned(),
-            commits,
-            file: file.display().to_string(),
-            database: folder.path().join(engine).display().to_string(),
-            threads,
-            create: CREATE.to_owned(),
-            check: CHECK.to_owned(),
-        };
-        let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
-        for _ in 0..RUNS {
-            let sheaf = task("sheaf").run_anew(None)?;
-            let duckdb = task("duckdb").run_anew(Some(&python))?;
-            if sheaf.answer != duckdb.answer {
-                let (sheaf, duckdb) = (sheaf.answer, duckdb.answer);
-                return Err(format!("the rows differ\n{sheaf:?}\n{duckdb:?}").into());
+    for (action, until) in [(ACKNOWLEDGED, ""), (DRAINED, ", drained")] {
+        for commits in SIZES {
+            let task = |engine: &str| Task {
+                engine: engine.to_owned(),
+                action: action.to_owned(),
+                format: "arrow".to_owned(),
+                commits,
+                file: file.display().to_string(),
+                database: folder.path().join(engine).display().to_string(),
+                threads,
+                create: CREATE.to_owned(),
+                check: CHECK.to_owned(),
+            };
+            let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
+            for _ in 0..RUNS {
+                let sheaf = task("sheaf").run_anew(None)?;
+                let duckdb = task("duckdb").run_anew(Some(&python))?;
+                if sheaf.answer != duckdb.answer {
+                    let (sheaf, duckdb) = (sheaf.answer, duckdb.answer);
+                    return Err(format!("the rows differ\n{sheaf:?}\n{duckdb:?}").into());
+                }
+                (ours, theirs) = (ours.min(sheaf.seconds), theirs.min(duckdb.seconds));
             }
-            (ours, theirs) = (ours.min(sheaf.seconds), theirs.min(duckdb.seconds));
+            let (size, count) = commits;
+            let name = format!("{count} durable commits of {size} rows{until}");
+            report.times(&name, ours * 1e3, "duckdb", theirs * 1e3);
         }
-        let (size, count) = commits;
-        let name = format!("{count} durable commits of {size} rows");
-        report.times(&name, ours * 1e3, "duckdb", theirs * 1e3);
     }
     report.finish()
 }
@@ -104,6 +111,10 @@ fn work(task: &Task) -> Result<(), Failure> {
             Write::Insert { table: Arc::clone(&table), rows, on_conflict: OnConflict::Fail };
         let durability = Some(Durability::Sync);
         store.commit(WriteBatch { writes: vec![write], read_at: None, durability })?;
+    }
+    if task.action == DRAINED {
+        store.flush(None)?;
+        store.settle()?;
     }
     Outcome::print(start.elapsed().as_secs_f64(), answer(&session, CHECK)?)
 }

@@ -34,6 +34,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sheaf_allocator as _;
 use sheafdb::{Database, OpenOptions};
 
 use args::{Cli, Command, ShellArgs, StatementArgs};
@@ -42,9 +43,6 @@ use interrupt::Interrupt;
 use message::Failure;
 use remote::Remote;
 use run::{Place, Runner};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -12,9 +12,8 @@
 //!   report     tables, JSON, a plot
 //! ```
 
-/// The allocator of the `sheaf` binary: what is measured is what is shipped.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+// What is measured is what is shipped.
+use sheaf_allocator as _;
 
 pub mod answer;
 pub mod args;

@@ -27,7 +27,7 @@ pub fn add(steps: &mut Steps, name: &str, folder: &str) {
 /// The interpreter of an environment in the target folder with required packages; made
 /// once, and again when the packages change. `None` when it cannot be made, which is noted
 /// as skipped.
-fn environment(steps: &mut Steps, name: &str, requirements: &Path) -> Option<PathBuf> {
+pub fn environment(steps: &mut Steps, name: &str, requirements: &Path) -> Option<PathBuf> {
     if !works(Command::new("python3").args(["-m", "venv", "--help"])) {
         steps.skip(name, "python3 with its venv module is not installed");
         return None;

@@ -1,42 +1,63 @@
-//! The Python package: built into an environment of its own and tested there.
+//! The Python package: its wheel is built, installed into an environment of its own, and tested
+//! there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::pytest::environment;
 use crate::steps::Steps;
-use crate::workspace::{debug_dir, works};
+use crate::workspace::{debug_dir, sheaf};
 
-/// Adds the Python steps when the package is part of this checkout.
+const FOLDER: &str = "python";
+
+/// Adds the Python steps.
 pub fn add(steps: &mut Steps) {
-    if !Path::new("python/Cargo.toml").exists() {
+    let folder = Path::new(FOLDER);
+    let tests = folder.join("tests");
+    let Some(python) = environment(steps, "python", &tests.join("requirements.txt")) else {
         return;
-    }
-    if !works(Command::new("python3").args(["-m", "venv", "--help"])) {
-        steps.skip("Python", "python3 with its venv module is not installed");
-        return;
-    }
-    let environment = debug_dir().join("python-environment");
-    let bin = environment.join("bin");
-    if !bin.join("python").exists() {
-        steps.command(
-            "Python environment",
-            Command::new("python3").args(["-m", "venv"]).arg(&environment),
-        );
-    }
-    let python = bin.join("python");
-    let packages = ["maturin", "pytest", "pyarrow"];
+    };
+    let wheels = debug_dir().join("wheels");
+    // Only the wheel that is built now is to be there.
+    let _ = std::fs::remove_dir_all(&wheels);
     steps.command(
-        "Python tools",
-        Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages),
+        "Python wheel",
+        Command::new(&python)
+            .args(["-m", "maturin", "build", "--quiet", "--profile", "dev"])
+            .args(["--manifest-path", "python/Cargo.toml", "--out"])
+            .arg(&wheels),
     );
-    steps.command(
-        "Python build",
-        Command::new(bin.join("maturin"))
-            .args(["develop", "--quiet", "--manifest-path", "python/Cargo.toml"])
-            .env("VIRTUAL_ENV", &environment),
-    );
+    steps.check("Python installation", || install(&python, &wheels));
+    // The docstrings' examples of the installed package, and the tests.
     steps.command(
         "Python tests",
-        Command::new(&python).args(["-m", "pytest", "--quiet", "python/tests"]),
+        Command::new(&python)
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules"])
+            .args(["--pyargs", "sheafdb"])
+            .arg(&tests)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("SHEAF_BIN", std::path::absolute(sheaf()).unwrap_or_default()),
     );
+    steps.command(
+        "Python types",
+        Command::new(&python)
+            .args(["-m", "mypy", "--strict", "--cache-dir"])
+            .arg(debug_dir().join("mypy-cache"))
+            .args(["-p", "sheafdb"]),
+    );
+}
+
+fn install(python: &Path, wheels: &Path) -> Result<(), String> {
+    let entries = std::fs::read_dir(wheels).map_err(|e| format!("{}: {e}", wheels.display()))?;
+    let built: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let [wheel] = built.as_slice() else {
+        return Err(format!("{} has {} wheels, not one", wheels.display(), built.len()));
+    };
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"]).arg(wheel);
+    match pip.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("pip ended with {status}")),
+        Err(error) => Err(format!("pip did not start: {error}")),
+    }
 }

@@ -13,9 +13,7 @@ use std::process::Command;
 use clap::Parser;
 use report::Report;
 use serde::{Deserialize, Serialize};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use sheaf_allocator as _;
 
 /// An error that ends the benchmark.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

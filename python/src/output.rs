@@ -1,0 +1,140 @@
+//! What a statement gave: rows as they come, or what it did.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+use futures::{StreamExt, TryStreamExt};
+use parking_lot::Mutex;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+use sheafdb::RowStream;
+
+use crate::batches::{self, Batches};
+use crate::wait::{Handle, attached};
+
+/// What a statement gave. Its rows can be taken once.
+#[pyclass(frozen, module = "sheafdb._sheafdb")]
+pub struct Output {
+    handle: Handle,
+    schema: Option<SchemaRef>,
+    rows: Mutex<Option<RowStream>>,
+    /// As PostgreSQL says what was done: `INSERT 0 5`.
+    #[pyo3(get)]
+    tag: Option<String>,
+    /// How many rows were changed, where that is counted.
+    #[pyo3(get)]
+    count: Option<u64>,
+    /// What the user should know about it.
+    #[pyo3(get)]
+    notice: Option<String>,
+}
+
+impl Output {
+    /// Takes what the engine gave.
+    pub fn new(handle: Handle, output: sheafdb::Output) -> Self {
+        let (schema, rows, tag, count, notice) = match output {
+            sheafdb::Output::Rows { schema, stream } => {
+                (Some(schema), Some(stream), None, None, None)
+            }
+            sheafdb::Output::Done { tag, notice } => {
+                (None, None, Some(tag.to_string()), tag.rows, notice)
+            }
+        };
+        Self { handle, schema, rows: Mutex::new(rows), tag, count, notice }
+    }
+
+    fn take(&self) -> PyResult<RowStream> {
+        let taken = self.rows.lock().take();
+        taken.ok_or_else(|| PyValueError::new_err("the rows were taken already, or there are none"))
+    }
+
+    /// The columns of its rows.
+    pub fn columns(&self) -> SchemaRef {
+        self.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()))
+    }
+}
+
+#[pymethods]
+impl Output {
+    /// Whether it gives rows.
+    #[getter]
+    fn has_rows(&self) -> bool {
+        self.schema.is_some()
+    }
+
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        batches::names(&self.columns()).into_iter().map(str::to_owned).collect()
+    }
+
+    /// The SQL names of the columns' types.
+    #[getter]
+    fn types(&self) -> Vec<String> {
+        batches::types(&self.columns())
+    }
+
+    /// All rows.
+    fn collect(&self, py: Python<'_>) -> PyResult<Batches> {
+        let rows = self.take()?;
+        let batches = self.handle.wait(py, rows.try_collect())?;
+        Ok(Batches::new(self.columns(), batches))
+    }
+
+    /// The next rows; `None` after the last.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Batches>> {
+        // Taken, so that no lock is held while something is waited for.
+        let Some(mut rows) = self.rows.lock().take() else { return Ok(None) };
+        let next = self.handle.wait(py, async { rows.next().await.transpose() })?;
+        Ok(next.map(|batch| {
+            *self.rows.lock() = Some(rows);
+            Batches::new(self.columns(), vec![batch])
+        }))
+    }
+
+    /// Ends the statement, if rows are still to come.
+    fn close(&self, py: Python<'_>) {
+        let rows = self.rows.lock().take();
+        py.detach(|| drop(rows));
+    }
+
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let schema = self.columns();
+        let handle = self.handle.clone();
+        let rows = Rows { handle, rows: Some(self.take()?) };
+        batches::capsule(py, &schema, rows, requested_schema)
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        batches::schema_capsule(py, &self.columns())
+    }
+}
+
+/// Rows for whoever reads the stream, with the GIL or without.
+struct Rows {
+    handle: Handle,
+    rows: Option<RowStream>,
+}
+
+impl Iterator for Rows {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rows = self.rows.as_mut()?;
+        let next = async { rows.next().await.transpose() };
+        let next = attached(|py| self.handle.wait(py, next));
+        let next = next.map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose();
+        // Nobody reads on after an error.
+        if !matches!(next, Some(Ok(_))) {
+            self.rows = None;
+        }
+        next
+    }
+}

@@ -1,0 +1,376 @@
+//! Sessions with databases, and their statements.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use arrow::datatypes::SchemaRef;
+use futures::stream;
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+use pyo3_arrow::input::AnyRecordBatch;
+use sheafdb::datafusion::logical_expr::Volatility;
+use sheafdb::{
+    Action, Change, Database, Error, ErrorKind, IfMissing, IfThere, Ingest, OpenOptions, Prepared,
+    arrow_type_of_text,
+};
+use tokio::task::block_in_place;
+
+use crate::batches::{self, Batches};
+use crate::errors::{programming_error, raised};
+use crate::function::Function;
+use crate::options::Options;
+use crate::output::Output;
+use crate::parameters;
+use crate::source;
+use crate::wait::Handle;
+
+/// An open database; closed when nothing uses it any more.
+struct Open {
+    database: Database,
+    options: String,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // What was acknowledged is in the log already.
+        let _ = self.database.close();
+    }
+}
+
+/// The open databases of this process by their folders: who connects twice shares one.
+static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Open>>>> = Mutex::new(None);
+
+impl Open {
+    fn get(path: Option<PathBuf>, options: OpenOptions, text: &str) -> sheafdb::Result<Arc<Self>> {
+        let open = |database| Arc::new(Self { database, options: text.to_owned() });
+        let Some(path) = path else { return Ok(open(Database::in_memory_with(options)?)) };
+        let mut all = OPEN.lock();
+        let all = all.get_or_insert_default();
+        let place = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        if let Some(open) = all.get(&place(&path)).and_then(Weak::upgrade) {
+            if open.options == text {
+                return Ok(open);
+            }
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                format!(
+                    "{} is open in this process with other options: ({}) instead of ({text})",
+                    path.display(),
+                    open.options,
+                ),
+            ));
+        }
+        all.retain(|_, open| open.strong_count() > 0);
+        let opened = open(Database::open_with(&path, options)?);
+        all.insert(place(&path), Arc::downgrade(&opened));
+        Ok(opened)
+    }
+}
+
+/// A session with a database.
+#[pyclass(frozen, module = "sheafdb._sheafdb")]
+pub struct Session {
+    open: Mutex<Option<(Arc<Open>, Handle)>>,
+}
+
+impl Session {
+    fn new(open: Arc<Open>, handle: Handle) -> Self {
+        Self { open: Mutex::new(Some((open, handle))) }
+    }
+
+    /// The session, while it is open.
+    pub fn handle(&self, py: Python<'_>) -> PyResult<Handle> {
+        Ok(self.both(py)?.1)
+    }
+
+    fn both(&self, py: Python<'_>) -> PyResult<(Arc<Open>, Handle)> {
+        let both = self.open.lock().clone();
+        let both = both.ok_or_else(|| programming_error(py, "the connection is closed"))?;
+        both.1.session(py)?;
+        Ok(both)
+    }
+}
+
+#[pymethods]
+impl Session {
+    /// Opens a database in a folder, or one in memory, or joins those in this process that have
+    /// it open.
+    #[staticmethod]
+    fn connect(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Self> {
+        let Options { open, settings, text } = Options::of(options)?;
+        let opened = raised(py, py.detach(|| Open::get(path, open, &text)))?;
+        let handle = Handle::new(opened.database.session());
+        for (name, value) in settings {
+            let sql = format!("SET {name} = '{}'", value.replace('\'', "''"));
+            handle.wait(py, handle.session(py)?.execute(&sql))?;
+        }
+        Ok(Self::new(opened, handle))
+    }
+
+    /// Another session with the same database.
+    fn another(&self, py: Python<'_>) -> PyResult<Self> {
+        let (open, _) = self.both(py)?;
+        let handle = Handle::new(open.database.session());
+        Ok(Self::new(open, handle))
+    }
+
+    /// The same session at the snapshot of now.
+    fn pinned(&self, py: Python<'_>) -> PyResult<Self> {
+        let (open, handle) = self.both(py)?;
+        let pinned = raised(py, handle.session(py)?.pinned())?;
+        Ok(Self::new(open, handle.with(pinned)))
+    }
+
+    /// The version that a pinned session reads.
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        Ok(self.handle(py)?.session(py)?.pinned_version())
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.open.lock().is_none()
+    }
+
+    /// Gives the session back; the database is closed with the last of its sessions.
+    fn close(&self, py: Python<'_>) {
+        let open = self.open.lock().take();
+        match open {
+            // What threads of the parent do is not this process's to end.
+            Some((_, ref handle)) if handle.session(py).is_err() => std::mem::forget(open),
+            Some((open, handle)) => {
+                handle.close();
+                py.detach(|| drop((open, handle)));
+            }
+            None => {}
+        }
+    }
+
+    /// Ends the statements that run.
+    fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
+        self.handle(py)?.interrupt_all();
+        Ok(())
+    }
+
+    /// Calls `callback(seconds, (read, all))` while a statement takes long, with the bytes of
+    /// files that it has read, if it reads some; and `callback(None, …)` when it is done.
+    fn set_progress(&self, py: Python<'_>, callback: Option<Py<PyAny>>) -> PyResult<()> {
+        self.handle(py)?.set_progress(callback);
+        Ok(())
+    }
+
+    /// The texts of the statements in a text.
+    #[staticmethod]
+    fn split(py: Python<'_>, sql: &str) -> PyResult<Vec<String>> {
+        raised(py, sheafdb::Session::split(sql))
+    }
+
+    /// Parses one statement.
+    fn prepare(&self, py: Python<'_>, sql: &str) -> PyResult<Statement> {
+        let handle = self.handle(py)?;
+        let prepared = raised(py, handle.session(py)?.prepare(sql))?;
+        Ok(Statement { handle: handle.for_statement(), prepared })
+    }
+
+    /// Whether a table or view of the database answers to a name without a schema.
+    fn knows(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        raised(py, self.handle(py)?.session(py)?.knows(name))
+    }
+
+    /// The columns of a table, and those of its primary key.
+    fn table(&self, py: Python<'_>, name: &str) -> PyResult<(Vec<String>, Vec<String>)> {
+        let table = raised(py, self.handle(py)?.session(py)?.table(name))?;
+        let columns: Vec<String> = table.live_columns().map(|column| column.name.clone()).collect();
+        let key = table.key_indices().into_iter().map(|at| columns[at].clone()).collect();
+        Ok((columns, key))
+    }
+
+    /// Adds a function of Python's for the statements of the session.
+    #[pyo3(signature = (name, function, takes, returns, *, by_value, pure))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python")]
+    fn create_function(
+        &self,
+        py: Python<'_>,
+        name: String,
+        function: Py<PyAny>,
+        takes: Vec<String>,
+        returns: &str,
+        by_value: bool,
+        pure: bool,
+    ) -> PyResult<()> {
+        let handle = self.handle(py)?;
+        let takes: sheafdb::Result<Vec<_>> = takes.iter().map(|t| arrow_type_of_text(t)).collect();
+        let takes = raised(py, takes)?;
+        let returns = raised(py, arrow_type_of_text(returns))?;
+        let volatility = if pure { Volatility::Immutable } else { Volatility::Volatile };
+        let function = Function::udf(name, function, takes, returns, by_value, volatility);
+        raised(py, handle.session(py)?.register_function(function))
+    }
+
+    /// Changes several tables in one commit: what each of `(table, action, rows)` says, where
+    /// the action is `insert`, `upsert` or `delete`. Returns how many rows were put and deleted.
+    fn write(
+        &self,
+        py: Python<'_>,
+        changes: Vec<(String, String, PyRef<'_, Batches>)>,
+    ) -> PyResult<(u64, u64)> {
+        let handle = self.handle(py)?;
+        let change = |(table, action, rows): (String, String, PyRef<'_, Batches>)| {
+            let action = match action.as_str() {
+                "insert" => Action::Insert,
+                "upsert" => Action::Upsert,
+                _ => Action::Delete,
+            };
+            Ok(Change { table, action, rows: rows.whole(py)? })
+        };
+        let changes = changes.into_iter().map(change).collect::<PyResult<_>>()?;
+        let commit = handle.wait(py, handle.session(py)?.write(changes))?;
+        Ok((commit.inserted, commit.deleted))
+    }
+
+    /// Puts rows into a table in one commit; returns how many there were.
+    #[pyo3(signature = (schema, table, data, *, create, replace, append, temporary = false))]
+    #[expect(clippy::too_many_arguments, reason = "named in Python")]
+    fn ingest(
+        &self,
+        py: Python<'_>,
+        schema: Option<String>,
+        table: String,
+        data: AnyRecordBatch,
+        create: bool,
+        replace: bool,
+        append: bool,
+        temporary: bool,
+    ) -> PyResult<u64> {
+        let handle = self.handle(py)?;
+        let target = Ingest {
+            schema,
+            table,
+            temporary,
+            if_missing: if create { IfMissing::Create } else { IfMissing::Fail },
+            if_there: match (replace, append) {
+                (true, _) => IfThere::Replace,
+                (false, true) => IfThere::Append,
+                (false, false) => IfThere::Fail,
+            },
+        };
+        let mut reader = data.into_reader()?;
+        let schema = reader.schema();
+        // Whoever gives the rows may wait for something.
+        let next = move || block_in_place(|| reader.next()).map(|batch| batch.map_err(Error::from));
+        let rows = stream::iter(std::iter::from_fn(next));
+        handle.wait(py, handle.session(py)?.ingest(target, schema, rows))
+    }
+}
+
+/// A statement that was parsed.
+#[pyclass(frozen, module = "sheafdb._sheafdb")]
+pub struct Statement {
+    handle: Handle,
+    prepared: Prepared,
+}
+
+#[pymethods]
+impl Statement {
+    /// Whether it only asks.
+    #[getter]
+    fn is_query(&self) -> bool {
+        self.prepared.is_query()
+    }
+
+    /// The relations that it names without a schema.
+    #[getter]
+    fn names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        raised(py, self.prepared.names())
+    }
+
+    /// Ends it, if it runs.
+    fn interrupt(&self) {
+        self.handle.interrupt();
+    }
+
+    /// Runs it with these parameters and relations.
+    #[pyo3(signature = (parameters, relations))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        parameters: Vec<Bound<'_, PyAny>>,
+        relations: Vec<(String, Bound<'_, PyAny>)>,
+    ) -> PyResult<Output> {
+        let parameters = parameters::values(parameters)?;
+        let prepared = self.prepared(relations)?;
+        let output = self.handle.wait(py, prepared.run(parameters))?;
+        Ok(Output::new(self.handle.clone(), output))
+    }
+
+    /// The columns of its rows, without running it; `None` when it gives none.
+    fn describe(
+        &self,
+        py: Python<'_>,
+        parameters: Vec<Bound<'_, PyAny>>,
+        relations: Vec<(String, Bound<'_, PyAny>)>,
+    ) -> PyResult<Option<Columns>> {
+        let types = parameters::values(parameters)?.iter().map(|v| v.data_type()).collect();
+        let prepared = self.prepared(relations)?;
+        let description = self.handle.wait(py, prepared.describe_with(types))?;
+        Ok(description.columns.map(|schema| Columns { schema }))
+    }
+
+    /// The only row as Python's objects; `None` when there is none. For reads of single rows by
+    /// their keys.
+    fn row<'py>(
+        &self,
+        py: Python<'py>,
+        parameters: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let parameters = parameters::values(parameters)?;
+        self.handle.session(py)?;
+        let output = raised(py, py.detach(|| self.prepared.run_blocking(parameters)))?;
+        let rows = self.handle.wait(py, output.collect())?;
+        let Some(row) = rows.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };
+        let dict = PyDict::new(py);
+        for (field, column) in row.schema_ref().fields().iter().zip(row.columns()) {
+            let values = crate::objects::objects(py, &column.slice(0, 1))?;
+            dict.set_item(field.name(), &values[0])?;
+        }
+        Ok(Some(dict))
+    }
+}
+
+impl Statement {
+    fn prepared(&self, relations: Vec<(String, Bound<'_, PyAny>)>) -> PyResult<Prepared> {
+        match relations.is_empty() {
+            true => Ok(self.prepared.clone()),
+            false => Ok(self.prepared.with_relations(source::relations(relations)?)),
+        }
+    }
+}
+
+/// The columns of rows that are not there yet.
+#[pyclass(frozen, module = "sheafdb._sheafdb")]
+pub struct Columns {
+    schema: SchemaRef,
+}
+
+#[pymethods]
+impl Columns {
+    #[getter]
+    fn names(&self) -> Vec<&str> {
+        batches::names(&self.schema)
+    }
+
+    #[getter]
+    fn types(&self) -> Vec<String> {
+        batches::types(&self.schema)
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        batches::schema_capsule(py, &self.schema)
+    }
+}

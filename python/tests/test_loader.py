@@ -1,0 +1,48 @@
+"""Batches for training loops."""
+
+import pytest
+
+import sheafdb
+
+np = pytest.importorskip("numpy")
+
+
+def test_batches_are_whole_and_in_order(con):
+    rel = con.sql("SELECT n, n * 0.5::REAL AS x FROM range(100000) AS t(n) ORDER BY n")
+    batches = list(rel.loader(300))
+    assert [len(b["n"]) for b in batches] == [300] * 333 + [100]
+    assert np.array_equal(np.concatenate([b["n"] for b in batches]), np.arange(100_000))
+    assert len(list(rel.loader(300, drop_last=True))) == 333
+    assert list(con.sql("SELECT 1 AS n WHERE false").loader(5)) == []
+    assert list(con.sql("SELECT 1 AS n").loader(5, drop_last=True)) == []
+
+
+def test_shuffling_keeps_rows_together_and_all_of_them(con):
+    rel = con.sql("SELECT n, n * 2 AS m FROM range(10000) AS t(n) ORDER BY n")
+    loader = rel.loader(64, shuffle=1000, seed=7)
+    first = np.concatenate([b["n"] for b in loader])
+    second = np.concatenate([b["n"] for b in loader])
+    assert sorted(first) == list(range(10_000)) == sorted(second)
+    assert not np.array_equal(first, second), "each epoch has an order of its own"
+    assert np.array_equal(first, np.concatenate([b["n"] for b in rel.loader(64, shuffle=1000, seed=7)]))
+    assert all((b["m"] == 2 * b["n"]).all() for b in loader)
+    assert first[:64].max() < 1000
+
+
+def test_vectors_are_matrices_and_a_loop_may_stop(con):
+    con.sql("CREATE TABLE v (label BIGINT, e VECTOR(4))")
+    con.table("v").append({"label": list(range(50)), "e": [[float(i)] * 4 for i in range(50)]})
+    for batch in con.table("v").rel().loader(8):
+        assert batch["e"].shape == (8, 4) and batch["e"].dtype == np.float32
+        break
+    import threading
+
+    assert not [t for t in threading.enumerate() if t.name == "sheafdb-loader"]
+
+
+def test_errors_reach_the_loop(con):
+    rel = con.sql("SELECT 10 / (n - 5) AS x FROM range(10) AS t(n)")
+    with pytest.raises(sheafdb.DataError, match="division by zero"):
+        list(rel.loader(2))
+    with pytest.raises(sheafdb.InterfaceError, match="numpy or torch"):
+        rel.loader(2, form="jax")
