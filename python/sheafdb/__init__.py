@@ -11,10 +11,11 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import Any
 
 from . import errors
-from ._sheafdb import __version__
+from ._sheafdb import __version__, shut_down
 from .connection import Connection, connect, default_connection
 from .cursor import Cursor
 from .errors import (
@@ -46,6 +47,9 @@ from .pep249 import (
     Timestamp,
     TimestampFromTicks,
 )
+
+# Threads of the engine that call Python are waited for.
+atexit.register(shut_down)
 
 #: PEP 249: the version of the interface.
 apilevel = "2.0"

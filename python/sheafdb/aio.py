@@ -98,20 +98,23 @@ class Connection:
         text, values = bind(sql, params)
         inner = self.blocking
         if ";" in text:
-            statement = await _in_thread(inner._last, text, values, end=inner.interrupt)
+            alone = inner._alone()
+            text, statement = await _in_thread(alone._last, text, values, end=alone.interrupt)
         else:
-            statement = inner._last(text, values)
+            text, statement = inner._last(text, values)
         if statement is None:
             return None
         return statement, text, values, inner._relations(statement)
 
     async def append(self, table: str, data: Any) -> int:
         """Adds rows to a table in one commit; see :meth:`sheafdb.Table.append`."""
-        return await _in_thread(self.blocking.table(table).append, data, end=self.blocking.interrupt)
+        alone = self.blocking._alone()
+        return await _in_thread(alone.table(table).append, data, end=alone.interrupt)
 
     async def upsert(self, table: str, data: Any) -> int:
         """Adds rows in place of those with the same key; see :meth:`sheafdb.Table.upsert`."""
-        return await _in_thread(self.blocking.table(table).upsert, data, end=self.blocking.interrupt)
+        alone = self.blocking._alone()
+        return await _in_thread(alone.table(table).upsert, data, end=alone.interrupt)
 
     async def get(self, table: str, key: Any) -> dict[str, Any] | None:
         """The row with a key; see :meth:`sheafdb.Table.get`."""

@@ -68,7 +68,7 @@ class Connection:
         (6,)
         """
         text, values = bind(query, params)
-        statement = self._last(text, values)
+        text, statement = self._last(text, values)
         if statement is None:
             return cast("Relation", None)
         relations = self._relations(statement)
@@ -174,12 +174,12 @@ class Connection:
         """Lets statements read data by a name, before tables with that name."""
         if relation_of(data, self) is None:
             raise ProgrammingError(f"a {type(data).__name__} cannot be read as rows")
-        self._registered[name] = data
+        self._registered[name.lower()] = data
         return self
 
     def unregister(self, name: str) -> Connection:
         """Forgets a registered name."""
-        if self._registered.pop(name, None) is None:
+        if self._registered.pop(name.lower(), None) is None:
             raise ProgrammingError(f"nothing is registered as '{name}'")
         return self
 
@@ -240,10 +240,16 @@ class Connection:
         state = "closed" if self._session.closed else "open"
         return f"<sheafdb.Connection, {state}>"
 
+    def _alone(self) -> Connection:
+        """The same session, whose statements can be ended without ending others."""
+        alone = Connection(self._session.alone())
+        alone._registered = self._registered
+        return alone
+
     def _run(self, sql: str, params: Any) -> Output | None:
         """Runs all statements of a text; gives what the last one gave."""
         text, values = bind(sql, params)
-        statement = self._last(text, values)
+        _, statement = self._last(text, values)
         return None if statement is None else statement.run(values, self._relations(statement))
 
     def _run_many(self, sql: str, params: Iterable[Any]) -> list[Output]:
@@ -258,13 +264,13 @@ class Connection:
             outputs.append(statement.run(values, relations))
         return outputs
 
-    def _last(self, sql: str, values: list[Any]) -> Statement | None:
-        """Runs all statements of a text but the last, which is parsed."""
+    def _last(self, sql: str, values: list[Any]) -> tuple[str, Statement | None]:
+        """Runs all statements of a text but the last, whose text is given, and which is parsed."""
         if sql.strip() and not any(mark in sql for mark in (";", "--", "/*")):
-            return self._session.prepare(sql)
+            return sql, self._session.prepare(sql)
         texts = Session.split(sql)
         if not texts:
-            return None
+            return "", None
         *before, last = texts
         if before and values:
             raise ProgrammingError("parameters are for one statement, the text has several")
@@ -273,7 +279,7 @@ class Connection:
             output = statement.run([], self._relations(statement))
             if output.has_rows:
                 output.close()
-        return self._session.prepare(last)
+        return last, self._session.prepare(last)
 
     def _relations(self, statement: Statement) -> Named:
         """What the names of a statement stand for that the database does not know."""
@@ -299,10 +305,10 @@ class Connection:
         return Relation(self, self._session.prepare(sql), sql, values or [], relations)
 
     def _changed(self, sql: str, data: Source | None = None, params: Any = None) -> int:
-        """Runs a statement that changes rows; ``data`` is its relation ``data``."""
+        """Runs a statement that changes rows; ``data`` is its relation ``$rows``."""
         text, values = bind(sql, params)
         statement = self._session.prepare(text)
-        relations: Named = [] if data is None else [("data", data)]
+        relations: Named = [] if data is None else [("$rows", data)]
         return statement.run(values, relations or self._relations(statement)).count or 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ._sheafdb import Batches, Output
@@ -108,9 +108,13 @@ class Cursor(Results):
             rows.extend(batch.rows())
         return rows
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        while (row := self.fetchone()) is not None:
-            yield row
+    def __iter__(self) -> Cursor:
+        return self
+
+    def __next__(self) -> tuple[Any, ...]:
+        if (row := self.fetchone()) is None:
+            raise StopIteration
+        return row
 
     def _rows(self) -> Output:
         self._check_open()

@@ -57,8 +57,8 @@ def preview(output: Output, shown: int) -> Preview:
         total += len(batch)
         if sum(map(len, batches)) < shown:
             batches.append(batch)
-        if total > COUNTED:
-            exact, total = False, COUNTED
+        if total > max(COUNTED, shown):
+            exact, total = False, max(COUNTED, shown)
             output.close()
             break
     return Preview(Batches.joined(output, batches), shown, total, exact)

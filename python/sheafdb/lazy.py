@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .results import needed
+from .results import batches, needed
 from .text import quoted
 
 if TYPE_CHECKING:
@@ -45,53 +45,42 @@ def scan(relation: Relation) -> polars.LazyFrame:
         n_rows: int | None,
         batch_size: int | None,
     ) -> Iterator[polars.DataFrame]:
-        query, exact = relation, True
+        query = relation
+        if n_rows is not None:
+            # The first rows, of which the predicate keeps some.
+            query = query.limit(n_rows)
         if predicate is not None:
-            condition, values, exact = translated(predicate)
+            condition, values = translated(predicate)
             if condition:
                 query = query.filter(condition, values)
-        wanted = with_columns
-        if wanted is not None and predicate is not None:
-            others = set(predicate.meta.root_names()) - set(wanted)
-            wanted = [*wanted, *sorted(others)]
-        if wanted is not None:
+        if with_columns is not None:
+            needs = set(predicate.meta.root_names()) if predicate is not None else set()
+            wanted = [*with_columns, *sorted(needs - set(with_columns))]
             query = query.select(*map(quoted, wanted)) if wanted else query.select("1")
-        if n_rows is not None and exact:
-            query = query.limit(n_rows)
-        output = query._open()
-        batches = iter(output.next, None) if hasattr(output, "next") else iter([output])
-        for batch in batches:
+        for batch in batches(query):
             frame = polars.DataFrame(batch)
             if predicate is not None:
                 frame = frame.filter(predicate)
-            if with_columns is not None:
-                frame = frame.select(with_columns)
-            if n_rows is not None:
-                frame = frame.head(n_rows)
-                n_rows -= len(frame)
-            yield frame
-            if n_rows is not None and n_rows <= 0:
-                break
+            yield frame if with_columns is None else frame.select(with_columns)
 
     return register_io_source(source, schema=schema)
 
 
-def translated(predicate: polars.Expr) -> tuple[str, list[Any], bool]:
-    """A condition in SQL that rows must meet, its parameters, and whether it says all."""
+def translated(predicate: polars.Expr) -> tuple[str, list[Any]]:
+    """A condition in SQL that rows must meet, and its parameters."""
     try:
         tree = json.loads(predicate.meta.serialize(format="json"))
     except Exception:
-        return "", [], False
+        return "", []
     values: list[Any] = []
-    said, exact = [], True
+    said = []
     for part in _conjuncts(tree):
         before = len(values)
         try:
             said.append(_condition(part, values))
         except _Untold:
             del values[before:]
-            exact = False
-    return " AND ".join(said), values, exact
+    return " AND ".join(said), values
 
 
 class _Untold(Exception):

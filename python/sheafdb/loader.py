@@ -7,9 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ._sheafdb import Batches
 from .errors import InterfaceError
-from .results import array_of, needed
+from .results import array_of, batches, needed, tensors
 
 if TYPE_CHECKING:
     from .relation import Relation
@@ -49,12 +48,12 @@ class Loader:
         needed(form)
         self._relation = relation
         self._size = size
-        self._mixed = MIXED if shuffle is True else max(int(shuffle), size)
+        self._mixed = max(MIXED if shuffle is True else int(shuffle), size)
         self._shuffle = bool(shuffle)
         self._random = needed("numpy").random.default_rng(seed)
         self._drop_last = drop_last
         self._prefetch = prefetch
-        self._form: Callable[[Arrays], Arrays] = _tensors if form == "torch" else dict
+        self._form: Callable[[Arrays], Arrays] = tensors if form == "torch" else dict
 
     def __iter__(self) -> Iterator[Arrays]:
         ready: queue.Queue[Arrays | BaseException | None] = queue.Queue(self._prefetch)
@@ -114,7 +113,7 @@ class Loader:
                     rows = {name: array[order] for name, array in rows.items()}
                 yield rows
 
-        for batch in _opened(self._relation):
+        for batch in batches(self._relation):
             if not batch.names:
                 raise InterfaceError("a relation without columns has nothing to train with")
             waiting.append({name: array_of(batch, i) for i, name in enumerate(batch.names)})
@@ -133,6 +132,8 @@ def _joined(parts: list[Arrays]) -> Arrays:
     """The rows of all parts, one after the other."""
     import numpy as np
 
+    if len(parts) == 1:
+        return parts[0]
     joined = {}
     for name in parts[0]:
         arrays = [part[name] for part in parts]
@@ -140,21 +141,3 @@ def _joined(parts: list[Arrays]) -> Arrays:
         concatenate: Any = np.ma.concatenate if masked else np.concatenate
         joined[name] = concatenate(arrays)
     return joined
-
-
-def _opened(relation: Relation) -> Iterator[Batches]:
-    opened = relation._open()
-    if isinstance(opened, Batches):
-        yield opened
-        return
-    try:
-        while (batch := opened.next()) is not None:
-            yield batch
-    finally:
-        opened.close()
-
-
-def _tensors(arrays: Arrays) -> Arrays:
-    torch = needed("torch")
-    numbers = {name: array for name, array in arrays.items() if array.dtype.kind in "biuf"}
-    return {name: torch.tensor(array) for name, array in numbers.items()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import display
 from ._sheafdb import Batches, Columns, Output, Query, Source, Statement
 from .errors import InterfaceError, ProgrammingError
-from .results import Results
+from .results import Results, batches
 from .sources import Named
 from .text import literal, quoted
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The relation that a derived one stands on.
 _THIS = "this"
+#: The same where tables are written, which may have any name that people write.
+_ROWS = '"$rows"'
 
 
 class Relation(Results):
@@ -47,8 +51,7 @@ class Relation(Results):
         self._relations = relations
         self._rows: Batches | None = None
         self._described: Columns | Batches | None = None
-        self._fetching: Output | None = None
-        self._waiting: list[tuple[Any, ...]] = []
+        self._fetching: Iterator[tuple[Any, ...]] | None = None
 
     @classmethod
     def _of_rows(cls, connection: Connection, rows: Batches) -> Relation:
@@ -62,7 +65,6 @@ class Relation(Results):
         relation._rows = rows
         relation._described = rows
         relation._fetching = None
-        relation._waiting = []
         return relation
 
     def _open(self) -> Output | Batches:
@@ -121,19 +123,10 @@ class Relation(Results):
         return rows[0] if rows else None
 
     def fetchmany(self, size: int = 1) -> list[tuple[Any, ...]]:
-        """The next rows, so many at most; none after the last, when the next call begins anew."""
-        if self._rows is not None and self._fetching is None and not self._waiting:
-            self._waiting = self._rows.rows()[::-1]
-        if self._rows is None and self._fetching is None:
-            opened = self._open()
-            assert isinstance(opened, Output)
-            self._fetching = opened
-        while self._fetching is not None and len(self._waiting) < size:
-            batch = self._fetching.next()
-            if batch is None:
-                break
-            self._waiting[:0] = reversed(batch.rows())
-        rows = [self._waiting.pop() for _ in range(min(size, len(self._waiting)))]
+        """The next rows; fewer than so many after the last, when the next call begins anew."""
+        if self._fetching is None:
+            self._fetching = (row for batch in batches(self) for row in batch.rows())
+        rows = list(islice(self._fetching, size))
         if len(rows) < size:
             self._fetching = None
         return rows
@@ -180,11 +173,13 @@ class Relation(Results):
         """The rows of both."""
         return self._both(other, f"SELECT * FROM {_THIS} UNION ALL SELECT * FROM other")
 
-    def join(self, other: Relation, on: str, how: str = "inner") -> Relation:
+    def join(self, other: Relation, on: str = "", how: str = "inner") -> Relation:
         """The rows of both side by side: ``on`` is a column of both, or a condition on ``this``
         and ``other``."""
         if how not in ("inner", "left", "right", "full", "cross", "left semi", "left anti"):
             raise InterfaceError(f"there is no join '{how}'")
+        if how == "cross":
+            return self._both(other, f"SELECT * FROM {_THIS} CROSS JOIN other")
         condition = f"USING ({on})" if on.replace(",", "").replace(" ", "").isidentifier() else f"ON {on}"
         return self._both(other, f"SELECT * FROM {_THIS} {how} JOIN other {condition}")
 
@@ -237,14 +232,14 @@ class Relation(Results):
 
     def create(self, table: str) -> None:
         """Makes a table of the rows, in one commit."""
-        self._into(f"CREATE TABLE {table} AS SELECT * FROM {_THIS}")
+        self._into(f"CREATE TABLE {table} AS SELECT * FROM {_ROWS}")
 
     to_table = create
 
     def insert_into(self, table: str) -> int:
         """Adds the rows to a table, by the names of its columns; returns how many."""
         columns = ", ".join(quoted(name) for name in self.columns)
-        return self._into(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {_THIS}")
+        return self._into(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {_ROWS}")
 
     def write_parquet(self, path: str | os.PathLike[str], **options: Any) -> int:
         """Writes a Parquet file; options as ``COPY`` has them: ``compression="zstd"``."""
@@ -263,11 +258,12 @@ class Relation(Results):
 
         given = "".join(f", {name} {literal(value)}" for name, value in options.items())
         target = literal(os.fspath(path))
-        return self._into(f"COPY (SELECT * FROM {_THIS}) TO {target} (format '{form}'{given})")
+        return self._into(f"COPY (SELECT * FROM {_ROWS}) TO {target} (format '{form}'{given})")
 
     def _into(self, sql: str) -> int:
         statement = self._connection._session.prepare(sql)
-        return statement.run([], [(_THIS, self._as_relation(self._connection))]).count or 0
+        rows: Named = [(_ROWS.strip('"'), self._as_relation(self._connection))]
+        return statement.run([], rows).count or 0
 
     def _derived(self, sql: str, params: Any = None) -> Relation:
         from .parameters import bind
@@ -288,7 +284,7 @@ class Relation(Results):
             return Source.computed(self._rows)
         if connection is self._connection:
             return Query(self._sql, self._values, self._relations)
-        return Source.streamed(self)
+        return Source.streamed(self, False)
 
     def _preview(self, rows: int) -> display.Preview:
         if self._rows is not None:

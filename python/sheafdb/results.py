@@ -67,6 +67,9 @@ class Results:
         except ImportError:
             columns = {i: _pandas_column(rows, i) for i in range(len(rows.names))}
             frame = pandas.DataFrame(columns, index=pandas.RangeIndex(len(rows)))
+            for i, kind in enumerate(rows.types):
+                if kind.startswith("timestamptz"):
+                    frame[i] = frame[i].dt.tz_localize("UTC")
             frame.columns = pandas.Index(rows.names)
             return frame
         return pyarrow.table(rows).to_pandas(date_as_object=False)
@@ -83,12 +86,39 @@ class Results:
 
     def torch(self) -> dict[str, Any]:
         """All rows as a tensor of PyTorch for each column of numbers or vectors."""
-        torch = needed("torch")
-        arrays = self.fetchnumpy()
-        return {name: torch.tensor(array) for name, array in arrays.items() if array.dtype != object}
+        return tensors(self.fetchnumpy())
 
     to_arrow_table = arrow
     to_df = df
+
+
+def batches(results: Results) -> Iterator[Batches]:
+    """The rows of results as they are made; who stops early ends the query."""
+    opened = results._open()
+    if isinstance(opened, Batches):
+        yield opened
+        return
+    try:
+        while (batch := opened.next()) is not None:
+            yield batch
+    finally:
+        opened.close()
+
+
+def tensors(arrays: dict[str, numpy.ndarray]) -> dict[str, Any]:
+    """A tensor for each array of numbers; NULL is NaN in one of floats."""
+    torch = needed("torch")
+    import numpy as np
+
+    made = {}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            continue
+        if isinstance(array, np.ma.MaskedArray):
+            floats = np.ma.getdata(array).astype("float32" if array.itemsize < 4 else "float64")
+            array = np.where(np.ma.getmaskarray(array), np.nan, floats)
+        made[name] = torch.tensor(array)
+    return made
 
 
 def needed(module: str) -> Any:

@@ -58,9 +58,12 @@ def _look(scope: Mapping[str, Any], name: str) -> Any:
 def relation_of(value: Any, connection: Connection) -> Source | Query | None:
     """The value as a relation; ``None`` when it holds no rows."""
     from .relation import Relation
+    from .table import Table
 
     if isinstance(value, Relation):
         return value._as_relation(connection)
+    if isinstance(value, Table):
+        return value.rel()._as_relation(connection) if value.exists else None
     if isinstance(value, Batches):
         return Source.computed(value)
     kind = type(value).__module__.partition(".")[0]
@@ -70,7 +73,8 @@ def relation_of(value: Any, connection: Connection) -> Source | Query | None:
         in_memory = kind in _FRAMES and hasattr(value, "columns")
         if in_memory or not hasattr(value, "__arrow_c_stream__"):
             return Source.held(_exported(value))
-        return Source.streamed(value)
+        # What is read by taking from it is read once.
+        return Source.streamed(value, hasattr(value, "read_next_batch"))
     return None
 
 

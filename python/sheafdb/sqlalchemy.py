@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import exc, types
 from sqlalchemy.dialects.postgresql import base as postgresql
 from sqlalchemy.engine import default, reflection
-from sqlalchemy.pool import SingletonThreadPool
+from sqlalchemy.pool import StaticPool
 
 from .connection import MEMORY
 from .errors import ProgrammingError
@@ -101,11 +101,23 @@ class SheafDialect(default.DefaultDialect):
     @classmethod
     def get_pool_class(cls, url: Any) -> Any:
         """A database in memory is its connection's: the engine keeps one for all."""
-        return super().get_pool_class(url) if url.database else SingletonThreadPool
+        return super().get_pool_class(url) if url.database else StaticPool
 
     def create_connect_args(self, url: Any) -> Any:
         """The folder, and options as the query of the URL has them."""
-        return [url.database or MEMORY], dict(url.query)
+        options: dict[str, Any] = {}
+        for name, value in url.query.items():
+            text = value if isinstance(value, str) else value[-1]
+            match name:
+                case "read_only" | "create" | "background":
+                    options[name] = text.lower() in ("true", "1", "yes", "on")
+                case "memtable_bytes" | "log_bytes" | "segment_rows":
+                    options[name] = int(text)
+                case "sync_interval":
+                    options[name] = float(text)
+                case _:
+                    options[name] = text
+        return [url.database or MEMORY], options
 
     def do_rollback(self, dbapi_connection: Any) -> None:
         """Each statement is committed when it is done."""

@@ -55,6 +55,15 @@ class Table:
         """The columns of its primary key; none for a table without one."""
         return self._connection._session.table(self._name)[1]
 
+    @property
+    def exists(self) -> bool:
+        """Whether the database has it, still."""
+        try:
+            self._connection._session.table(self._name)
+        except ProgrammingError:
+            return False
+        return True
+
     def rel(self) -> Relation:
         """Its rows as a relation."""
         return self._connection._with(f"SELECT * FROM {self._name}", [])
@@ -87,7 +96,8 @@ class Table:
     def upsert(self, data: Any, key: str | list[str] | None = None) -> int:
         """Adds rows, in place of those with the same key, in one commit; returns how many.
 
-        Columns that the rows do not have keep their values in rows that are there.
+        Columns that the rows do not have keep their values in rows that are there; so they must be
+        columns with a default, or that may be NULL.
         """
         columns, primary = self._connection._session.table(self._name)
         if not primary:
@@ -105,7 +115,7 @@ class Table:
         changed = [f"{quoted(n)} = excluded.{quoted(n)}" for n in given if n not in primary]
         action = f"UPDATE SET {', '.join(changed)}" if changed else "NOTHING"
         return self._connection._changed(
-            f"INSERT INTO {self._name} ({names}) SELECT {names} FROM data "
+            f"INSERT INTO {self._name} ({names}) SELECT {names} FROM \"$rows\" "
             f"ON CONFLICT ({', '.join(map(quoted, primary))}) DO {action}",
             source,
         )
@@ -170,9 +180,10 @@ class Table:
             raise ProgrammingError("write parameters of where as $1, $2, or by name")
         place = f"${len(values) + 1}"
         distance = f"{quoted(column)} {_METRICS[metric]} {place}"
+        name = "_distance" if "distance" in self.columns else "distance"
         sql = (
-            f"SELECT *, {distance} AS distance FROM {self._name} "
-            f"WHERE ({condition}) ORDER BY distance LIMIT {int(k)}"
+            f"SELECT *, {distance} AS {name} FROM {self._name} "
+            f"WHERE ({condition}) AND {quoted(column)} IS NOT NULL ORDER BY {name} LIMIT {int(k)}"
         )
         vector = vector.tolist() if hasattr(vector, "tolist") else list(vector)
         return self._connection._with(sql, [], [*values, [float(x) for x in vector]])

@@ -19,6 +19,7 @@ use sheafdb::datafusion::logical_expr::{
 
 use sheafdb::{Error, ErrorKind};
 
+use crate::ending::Inside;
 use crate::{objects, parameters};
 
 /// A function of Python's.
@@ -123,6 +124,7 @@ impl ScalarUDFImpl for Function {
             // All are constants.
             false => args.args.iter().map(|v| v.to_array(rows)).collect::<Result<_>>()?,
         };
+        let _inside = Inside::enter()?;
         let result = Python::attach(|py| self.call(py, &columns, rows));
         let result = result.map_err(|error| {
             let text = format!("function '{}' raised {error}", self.name);

@@ -14,6 +14,7 @@
 mod appender;
 mod batches;
 mod classes;
+mod ending;
 mod errors;
 mod function;
 mod numpy;
@@ -32,6 +33,7 @@ use sheaf_allocator as _;
 #[pymodule(name = "_sheafdb", gil_used = false)]
 fn sheaf(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(ending::shut_down, module)?)?;
     module.add_class::<appender::Appender>()?;
     module.add_class::<batches::Batches>()?;
     module.add_class::<numpy::Buffer>()?;

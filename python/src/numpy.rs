@@ -44,8 +44,9 @@ pub fn values(column: &ArrayRef) -> Option<Buffer> {
     if let DataType::FixedSizeList(item, size) = column.data_type() {
         let size = usize::try_from(*size).ok()?;
         let list = column.as_fixed_size_list();
-        if list.values().null_count() > 0 || matches!(item.data_type(), DataType::FixedSizeList(..))
-        {
+        let holes = |row| list.is_valid(row) && list.value(row).null_count() > 0;
+        let has_holes = list.values().null_count() > 0 && (0..rows).any(holes);
+        if has_holes || matches!(item.data_type(), DataType::FixedSizeList(..)) {
             return None;
         }
         let from = if rows == 0 { 0 } else { list.value_offset(0) as usize };

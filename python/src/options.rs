@@ -13,22 +13,15 @@ pub struct Options {
     pub open: OpenOptions,
     /// Settings of the session, by SQL's names.
     pub settings: Vec<(String, String)>,
-    /// How all that was said: who shares an open database must have said the same.
-    pub text: String,
 }
 
 impl Options {
     /// Reads the keyword arguments of `connect`.
     pub fn of(given: &Bound<'_, PyDict>) -> PyResult<Self> {
         let mut options = Self::default();
-        let mut all = Vec::new();
         for (name, value) in given {
-            let name: String = name.extract()?;
-            all.push(format!("{name}={}", value.repr()?));
-            options.set(&name, &value)?;
+            options.set(&name.extract::<String>()?, &value)?;
         }
-        all.sort();
-        options.text = all.join(", ");
         Ok(options)
     }
 

@@ -7,20 +7,20 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use sheafdb::RowStream;
 
 use crate::batches::{self, Batches};
-use crate::wait::{Handle, attached};
+use crate::errors::programming_error;
+use crate::wait::Handle;
 
 /// What a statement gave. Its rows can be taken once.
 #[pyclass(frozen, module = "sheafdb._sheafdb")]
 pub struct Output {
     handle: Handle,
     schema: Option<SchemaRef>,
-    rows: Mutex<Option<RowStream>>,
+    rows: Mutex<Taking>,
     /// As PostgreSQL says what was done: `INSERT 0 5`.
     #[pyo3(get)]
     tag: Option<String>,
@@ -32,23 +32,48 @@ pub struct Output {
     notice: Option<String>,
 }
 
+/// What became of the rows.
+enum Taking {
+    /// They are to be had.
+    Ready(RowStream),
+    /// Somebody waits for the next, or took all.
+    Taken,
+    /// There are no more.
+    Over,
+    /// They ended with an error, which was raised.
+    Failed,
+}
+
 impl Output {
     /// Takes what the engine gave.
     pub fn new(handle: Handle, output: sheafdb::Output) -> Self {
         let (schema, rows, tag, count, notice) = match output {
             sheafdb::Output::Rows { schema, stream } => {
-                (Some(schema), Some(stream), None, None, None)
+                (Some(schema), Taking::Ready(stream), None, None, None)
             }
             sheafdb::Output::Done { tag, notice } => {
-                (None, None, Some(tag.to_string()), tag.rows, notice)
+                (None, Taking::Over, Some(tag.to_string()), tag.rows, notice)
             }
         };
         Self { handle, schema, rows: Mutex::new(rows), tag, count, notice }
     }
 
-    fn take(&self) -> PyResult<RowStream> {
-        let taken = self.rows.lock().take();
-        taken.ok_or_else(|| PyValueError::new_err("the rows were taken already, or there are none"))
+    /// The rows that are left; `None` after the last.
+    fn take(&self, py: Python<'_>) -> PyResult<Option<RowStream>> {
+        let mut rows = self.rows.lock();
+        match std::mem::replace(&mut *rows, Taking::Taken) {
+            Taking::Ready(stream) => Ok(Some(stream)),
+            Taking::Taken => Err(programming_error(py, "the rows are being taken already")),
+            Taking::Over => {
+                *rows = Taking::Over;
+                Ok(None)
+            }
+            Taking::Failed => {
+                *rows = Taking::Failed;
+                let what = "the statement ended with an error before all of its rows had come";
+                Err(programming_error(py, what))
+            }
+        }
     }
 
     /// The columns of its rows.
@@ -76,27 +101,29 @@ impl Output {
         batches::types(&self.columns())
     }
 
-    /// All rows.
+    /// All rows that were not taken.
     fn collect(&self, py: Python<'_>) -> PyResult<Batches> {
-        let rows = self.take()?;
-        let batches = self.handle.wait(py, rows.try_collect())?;
-        Ok(Batches::new(self.columns(), batches))
+        let Some(rows) = self.take(py)? else { return Ok(Batches::new(self.columns(), vec![])) };
+        let batches = self.handle.wait(py, rows.try_collect());
+        *self.rows.lock() = if batches.is_ok() { Taking::Over } else { Taking::Failed };
+        Ok(Batches::new(self.columns(), batches?))
     }
 
     /// The next rows; `None` after the last.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Batches>> {
-        // Taken, so that no lock is held while something is waited for.
-        let Some(mut rows) = self.rows.lock().take() else { return Ok(None) };
-        let next = self.handle.wait(py, async { rows.next().await.transpose() })?;
-        Ok(next.map(|batch| {
-            *self.rows.lock() = Some(rows);
-            Batches::new(self.columns(), vec![batch])
-        }))
+        let Some(mut rows) = self.take(py)? else { return Ok(None) };
+        let next = self.handle.wait(py, async { rows.next().await.transpose() });
+        *self.rows.lock() = match &next {
+            Ok(Some(_)) => Taking::Ready(rows),
+            Ok(None) => Taking::Over,
+            Err(_) => Taking::Failed,
+        };
+        Ok(next?.map(|batch| Batches::new(self.columns(), vec![batch])))
     }
 
     /// Ends the statement, if rows are still to come.
     fn close(&self, py: Python<'_>) {
-        let rows = self.rows.lock().take();
+        let rows = std::mem::replace(&mut *self.rows.lock(), Taking::Over);
         py.detach(|| drop(rows));
     }
 
@@ -108,7 +135,7 @@ impl Output {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let schema = self.columns();
         let handle = self.handle.clone();
-        let rows = Rows { handle, rows: Some(self.take()?) };
+        let rows = Rows { handle, rows: self.take(py)? };
         batches::capsule(py, &schema, rows, requested_schema)
     }
 
@@ -129,7 +156,7 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.as_mut()?;
         let next = async { rows.next().await.transpose() };
-        let next = attached(|py| self.handle.wait(py, next));
+        let next = self.handle.wait_for_reader(next);
         let next = next.map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose();
         // Nobody reads on after an error.
         if !matches!(next, Some(Ok(_))) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StructArray, new_null_array};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNano};
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::{PyOverflowError, PyRecursionError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -16,6 +16,7 @@ use crate::classes::Classes;
 
 const UTC: &str = "UTC";
 const DIGITS_MAX: usize = 76;
+const DEPTH_MAX: usize = 100;
 
 /// The values of parameters.
 pub fn values(objects: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<ScalarValue>> {
@@ -24,7 +25,16 @@ pub fn values(objects: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<ScalarValue>> {
 
 /// One value.
 pub fn value(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
+    nested(object, 0)
+}
+
+/// A value inside of so many others.
+fn nested(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<ScalarValue> {
     let py = object.py();
+    if depth > DEPTH_MAX {
+        let what = format!("a value of more than {DEPTH_MAX} lists or dicts inside each other");
+        return Err(PyRecursionError::new_err(what));
+    }
     if object.is_none() {
         return Ok(ScalarValue::Null);
     }
@@ -49,12 +59,12 @@ pub fn value(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
         return Ok(ScalarValue::BinaryView(Some(bytes.cast::<PyBytes>()?.as_bytes().to_vec())));
     }
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-        return list(object);
+        return list(object, depth);
     }
     if let Ok(dict) = object.cast::<PyDict>() {
-        return structure(dict);
+        return structure(dict, depth);
     }
-    other(object)
+    other(object, depth)
 }
 
 fn integer(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
@@ -71,7 +81,7 @@ fn integer(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
 }
 
 /// Classes that are not the interpreter's own.
-fn other(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
+fn other(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<ScalarValue> {
     let py = object.py();
     let classes = Classes::get(py)?;
     // NaT of pandas is a datetime without a moment.
@@ -93,6 +103,10 @@ fn other(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
         return Ok(ScalarValue::Date32(Some(ordinal - 719_163)));
     }
     if object.is_instance(classes.time.bind(py))? {
+        if !object.getattr(intern!(py, "tzinfo"))?.is_none() {
+            let what = "a time of day with a zone cannot be a parameter: SQL has none";
+            return Err(PyTypeError::new_err(what));
+        }
         let part = |name: &str| object.getattr(name)?.extract::<i64>();
         let seconds = (part("hour")? * 60 + part("minute")?) * 60 + part("second")?;
         return Ok(ScalarValue::Time64Microsecond(Some(
@@ -113,10 +127,10 @@ fn other(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
     // Scalars of NumPy, and enumerations of numbers and texts.
     if object.hasattr(intern!(py, "dtype"))? {
         if object.hasattr(intern!(py, "tolist"))? {
-            return numpy(object);
+            return numpy(object, depth);
         }
     } else if object.hasattr(intern!(py, "value"))? {
-        return value(&object.getattr(intern!(py, "value"))?);
+        return nested(&object.getattr(intern!(py, "value"))?, depth + 1);
     }
     Err(PyTypeError::new_err(format!(
         "a value of the class {} cannot be a parameter",
@@ -125,7 +139,7 @@ fn other(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
 }
 
 /// Arrays and scalars of NumPy, and what is like them.
-fn numpy(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
+fn numpy(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<ScalarValue> {
     let kind = object.getattr("dtype")?.getattr("kind");
     let kind = kind.and_then(|kind| kind.extract::<String>()).unwrap_or_default();
     // As microseconds they are Python's classes.
@@ -138,7 +152,10 @@ fn numpy(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
     if plain.hasattr("dtype")? {
         return Err(PyTypeError::new_err(format!("{} cannot be a parameter", object.repr()?)));
     }
-    value(&plain)
+    if matches!(kind.as_str(), "M" | "m") && plain.is_instance_of::<PyInt>() {
+        return Err(PyOverflowError::new_err(format!("{} is out of range", object.repr()?)));
+    }
+    nested(&plain, depth + 1)
 }
 
 /// The microseconds of a timedelta.
@@ -176,8 +193,9 @@ fn decimal(text: &str) -> PyResult<ScalarValue> {
     })
 }
 
-fn list(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
-    let items = object.try_iter()?.map(|item| value(&item?)).collect::<PyResult<Vec<_>>>()?;
+fn list(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<ScalarValue> {
+    let items =
+        object.try_iter()?.map(|item| nested(&item?, depth + 1)).collect::<PyResult<Vec<_>>>()?;
     let (common, items) = alike(items).map_err(|error| PyTypeError::new_err(error.message))?;
     Ok(ScalarValue::List(ScalarValue::new_list_nullable(&items, &common)))
 }
@@ -185,15 +203,11 @@ fn list(object: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
 /// Values of one type as an array.
 pub fn array(objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
     let items = objects.iter().map(value).collect::<PyResult<Vec<_>>>()?;
-    array_of(items).map_err(|error| PyTypeError::new_err(error.message))
-}
-
-/// The same of values that were converted.
-pub fn array_of(items: Vec<ScalarValue>) -> sheafdb::Result<ArrayRef> {
-    let (common, items) = alike(items)?;
+    let refused = |error: Error| PyTypeError::new_err(error.message);
+    let (common, items) = alike(items).map_err(refused)?;
     match common {
         DataType::Null => Ok(new_null_array(&common, items.len())),
-        _ => Ok(ScalarValue::iter_to_array(items)?),
+        _ => ScalarValue::iter_to_array(items).map_err(|error| refused(error.into())),
     }
 }
 
@@ -221,35 +235,59 @@ fn alike(items: Vec<ScalarValue>) -> sheafdb::Result<(DataType, Vec<ScalarValue>
 
 /// The type that holds the values of two.
 fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Decimal128, Float64, Int64, List, UInt64};
+    use DataType::{Decimal128, Decimal256, Float64, Int64, List, Null, Struct, UInt64};
     match (a, b) {
-        (Float64, Int64 | UInt64) | (Int64 | UInt64, Float64) => Some(Float64),
-        (Int64, UInt64) | (UInt64, Int64) => Some(Decimal128(20, 0)),
-        (Decimal128(p, s), Decimal128(q, t)) => {
-            let (scale, whole) = (*s.max(t), (*p as i8 - s).max(*q as i8 - t));
-            let precision = whole + scale;
-            (precision <= 38).then_some(Decimal128(precision as u8, scale))
-        }
+        (a, b) if a == b => Some(a.clone()),
+        (Null, other) | (other, Null) => Some(other.clone()),
+        (Float64, Int64 | UInt64 | Decimal128(..) | Decimal256(..))
+        | (Int64 | UInt64 | Decimal128(..) | Decimal256(..), Float64) => Some(Float64),
         // Lists of nothing are lists of anything.
         (List(item), List(other)) => {
-            let item = match (item.data_type(), other.data_type()) {
-                (DataType::Null, other) => other.clone(),
-                (item, DataType::Null) => item.clone(),
-                (item, other) => wider(item, other)?,
+            Some(DataType::new_list(wider(item.data_type(), other.data_type())?, true))
+        }
+        (Struct(fields), Struct(others)) if fields.len() == others.len() => {
+            let both = |field: &Arc<Field>| {
+                let (_, other) = others.find(field.name())?;
+                let wide = wider(field.data_type(), other.data_type())?;
+                Some(Field::new(field.name(), wide, true))
             };
-            Some(DataType::new_list(item, true))
+            Some(Struct(fields.iter().map(both).collect::<Option<Vec<_>>>()?.into()))
+        }
+        (a, b) => {
+            let ((p, s), (q, t)) = (digits(a)?, digits(b)?);
+            let scale = s.max(t);
+            let precision = u8::try_from((p - s).max(q - t) + scale).ok()?;
+            match precision {
+                ..=38 => Some(Decimal128(precision, scale as i8)),
+                39..=76 => Some(Decimal256(precision, scale as i8)),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// The digits of an exact number, and those of them behind the point.
+fn digits(data_type: &DataType) -> Option<(i16, i16)> {
+    match data_type {
+        DataType::Int64 => Some((19, 0)),
+        DataType::UInt64 => Some((20, 0)),
+        DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
+            Some((i16::from(*p), i16::from(*s)))
         }
         _ => None,
     }
 }
 
-fn structure(dict: &Bound<'_, PyDict>) -> PyResult<ScalarValue> {
+fn structure(dict: &Bound<'_, PyDict>, depth: usize) -> PyResult<ScalarValue> {
+    if dict.is_empty() {
+        return Ok(ScalarValue::Struct(Arc::new(StructArray::new_empty_fields(1, None))));
+    }
     let mut fields: Vec<(Arc<Field>, ArrayRef)> = Vec::with_capacity(dict.len());
     for (key, item) in dict {
         let name = key
             .cast::<PyString>()
             .map_err(|_| PyTypeError::new_err("a dict as a parameter has texts as its keys"))?;
-        let item = value(&item)?;
+        let item = nested(&item, depth + 1)?;
         let field = Field::new(name.to_cow()?, item.data_type(), true);
         let array = item.to_array().map_err(|error| PyTypeError::new_err(error.to_string()))?;
         fields.push((Arc::new(field), array));

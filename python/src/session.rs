@@ -1,8 +1,9 @@
 //! Sessions with databases, and their statements.
 
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::datatypes::SchemaRef;
 use futures::stream;
@@ -13,11 +14,12 @@ use pyo3_arrow::input::AnyRecordBatch;
 use sheafdb::datafusion::logical_expr::Volatility;
 use sheafdb::{
     Action, Change, Database, Error, ErrorKind, IfMissing, IfThere, Ingest, OpenOptions, Prepared,
-    arrow_type_of_text,
+    ScalarValue, arrow_type_of_text,
 };
 use tokio::task::block_in_place;
 
 use crate::batches::{self, Batches};
+use crate::ending::next_of;
 use crate::errors::{programming_error, raised};
 use crate::function::Function;
 use crate::options::Options;
@@ -27,24 +29,43 @@ use crate::source;
 use crate::wait::Handle;
 
 /// An open database; closed when nothing uses it any more.
-struct Open {
-    database: Database,
+pub struct Open {
+    /// Not dropped in a process that was forked, where its threads are not.
+    database: ManuallyDrop<Database>,
+    /// What it was opened with.
     options: String,
+    process: u32,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // What was acknowledged is in the log already.
-        let _ = self.database.close();
+        if self.process == std::process::id() {
+            // What was acknowledged is in the log already.
+            let _ = self.database.close();
+            // SAFETY: nothing uses it after this, and it is dropped nowhere else.
+            unsafe { ManuallyDrop::drop(&mut self.database) }
+        }
     }
 }
 
 /// The open databases of this process by their folders: who connects twice shares one.
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Open>>>> = Mutex::new(None);
 
+/// The process that first opened a database: its threads are not in those that it forks.
+static PROCESS: OnceLock<u32> = OnceLock::new();
+
 impl Open {
-    fn get(path: Option<PathBuf>, options: OpenOptions, text: &str) -> sheafdb::Result<Arc<Self>> {
-        let open = |database| Arc::new(Self { database, options: text.to_owned() });
+    fn get(path: Option<PathBuf>, options: OpenOptions) -> sheafdb::Result<Arc<Self>> {
+        let process = std::process::id();
+        if *PROCESS.get_or_init(|| process) != process {
+            let what = "this process was forked from one that had opened a database: start \
+                        processes by multiprocessing's spawn or forkserver";
+            return Err(Error::new(ErrorKind::InvalidStatement, what));
+        }
+        let text = format!("{options:?}");
+        let open = |database| {
+            Arc::new(Self { database: ManuallyDrop::new(database), options: text.clone(), process })
+        };
         let Some(path) = path else { return Ok(open(Database::in_memory_with(options)?)) };
         let mut all = OPEN.lock();
         let all = all.get_or_insert_default();
@@ -53,14 +74,8 @@ impl Open {
             if open.options == text {
                 return Ok(open);
             }
-            return Err(Error::new(
-                ErrorKind::InvalidParameter,
-                format!(
-                    "{} is open in this process with other options: ({}) instead of ({text})",
-                    path.display(),
-                    open.options,
-                ),
-            ));
+            let what = format!("{} is open in this process with other options", path.display());
+            return Err(Error::new(ErrorKind::InvalidParameter, what));
         }
         all.retain(|_, open| open.strong_count() > 0);
         let opened = open(Database::open_with(&path, options)?);
@@ -85,11 +100,21 @@ impl Session {
         Ok(self.both(py)?.1)
     }
 
-    fn both(&self, py: Python<'_>) -> PyResult<(Arc<Open>, Handle)> {
+    /// The session, and what keeps its database open.
+    pub fn both(&self, py: Python<'_>) -> PyResult<(Arc<Open>, Handle)> {
         let both = self.open.lock().clone();
         let both = both.ok_or_else(|| programming_error(py, "the connection is closed"))?;
         both.1.session(py)?;
         Ok(both)
+    }
+}
+
+impl Drop for Session {
+    /// Statements and relations that were made of it go on.
+    fn drop(&mut self) {
+        let open = self.open.lock().take();
+        // Closing a database may wait for its disk.
+        Python::attach(|py| py.detach(|| drop(open)));
     }
 }
 
@@ -103,8 +128,8 @@ impl Session {
         path: Option<PathBuf>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
-        let Options { open, settings, text } = Options::of(options)?;
-        let opened = raised(py, py.detach(|| Open::get(path, open, &text)))?;
+        let Options { open, settings } = Options::of(options)?;
+        let opened = raised(py, py.detach(|| Open::get(path, open)))?;
         let handle = Handle::new(opened.database.session());
         for (name, value) in settings {
             let sql = format!("SET {name} = '{}'", value.replace('\'', "''"));
@@ -123,8 +148,15 @@ impl Session {
     /// The same session at the snapshot of now.
     fn pinned(&self, py: Python<'_>) -> PyResult<Self> {
         let (open, handle) = self.both(py)?;
-        let pinned = raised(py, handle.session(py)?.pinned())?;
-        Ok(Self::new(open, handle.with(pinned)))
+        let session = handle.session(py)?;
+        let pinned = raised(py, py.detach(|| session.pinned()))?;
+        Ok(Self::new(open, Handle::new(pinned)))
+    }
+
+    /// The same session, whose statements can be ended without ending others.
+    fn alone(&self, py: Python<'_>) -> PyResult<Self> {
+        let (open, handle) = self.both(py)?;
+        Ok(Self::new(open, handle.alone()))
     }
 
     /// The version that a pinned session reads.
@@ -140,28 +172,22 @@ impl Session {
 
     /// Gives the session back; the database is closed with the last of its sessions.
     fn close(&self, py: Python<'_>) {
-        let open = self.open.lock().take();
-        match open {
-            // What threads of the parent do is not this process's to end.
-            Some((_, ref handle)) if handle.session(py).is_err() => std::mem::forget(open),
-            Some((open, handle)) => {
-                handle.close();
-                py.detach(|| drop((open, handle)));
-            }
-            None => {}
+        if let Some((open, handle)) = self.open.lock().take() {
+            handle.close();
+            py.detach(|| drop((open, handle)));
         }
     }
 
     /// Ends the statements that run.
     fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
-        self.handle(py)?.interrupt_all();
+        self.handle(py)?.interrupt();
         Ok(())
     }
 
     /// Calls `callback(seconds, (read, all))` while a statement takes long, with the bytes of
     /// files that it has read, if it reads some; and `callback(None, …)` when it is done.
     fn set_progress(&self, py: Python<'_>, callback: Option<Py<PyAny>>) -> PyResult<()> {
-        self.handle(py)?.set_progress(callback);
+        drop(self.handle(py)?.set_progress(callback));
         Ok(())
     }
 
@@ -174,18 +200,23 @@ impl Session {
     /// Parses one statement.
     fn prepare(&self, py: Python<'_>, sql: &str) -> PyResult<Statement> {
         let handle = self.handle(py)?;
-        let prepared = raised(py, handle.session(py)?.prepare(sql))?;
-        Ok(Statement { handle: handle.for_statement(), prepared })
+        let session = handle.session(py)?;
+        let prepared = raised(py, py.detach(|| session.prepare(sql)))?;
+        Ok(Statement { handle: handle.alone(), prepared })
     }
 
     /// Whether a table or view of the database answers to a name without a schema.
     fn knows(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
-        raised(py, self.handle(py)?.session(py)?.knows(name))
+        let handle = self.handle(py)?;
+        let session = handle.session(py)?;
+        raised(py, py.detach(|| session.knows(name)))
     }
 
     /// The columns of a table, and those of its primary key.
     fn table(&self, py: Python<'_>, name: &str) -> PyResult<(Vec<String>, Vec<String>)> {
-        let table = raised(py, self.handle(py)?.session(py)?.table(name))?;
+        let handle = self.handle(py)?;
+        let session = handle.session(py)?;
+        let table = raised(py, py.detach(|| session.table(name)))?;
         let columns: Vec<String> = table.live_columns().map(|column| column.name.clone()).collect();
         let key = table.key_indices().into_iter().map(|at| columns[at].clone()).collect();
         Ok((columns, key))
@@ -263,7 +294,7 @@ impl Session {
         let mut reader = data.into_reader()?;
         let schema = reader.schema();
         // Whoever gives the rows may wait for something.
-        let next = move || block_in_place(|| reader.next()).map(|batch| batch.map_err(Error::from));
+        let next = move || block_in_place(|| next_of(&mut reader));
         let rows = stream::iter(std::iter::from_fn(next));
         handle.wait(py, handle.session(py)?.ingest(target, schema, rows))
     }
@@ -303,7 +334,7 @@ impl Statement {
         parameters: Vec<Bound<'_, PyAny>>,
         relations: Vec<(String, Bound<'_, PyAny>)>,
     ) -> PyResult<Output> {
-        let parameters = parameters::values(parameters)?;
+        let parameters = self.parameters(py, parameters)?;
         let prepared = self.prepared(relations)?;
         let output = self.handle.wait(py, prepared.run(parameters))?;
         Ok(Output::new(self.handle.clone(), output))
@@ -329,9 +360,12 @@ impl Statement {
         py: Python<'py>,
         parameters: Vec<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let parameters = parameters::values(parameters)?;
+        let parameters = self.parameters(py, parameters)?;
         self.handle.session(py)?;
-        let output = raised(py, py.detach(|| self.prepared.run_blocking(parameters)))?;
+        let output = match self.handle.may_block() {
+            true => raised(py, py.detach(|| self.prepared.run_blocking(parameters)))?,
+            false => self.handle.wait(py, self.prepared.run(parameters))?,
+        };
         let rows = self.handle.wait(py, output.collect())?;
         let Some(row) = rows.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };
         let dict = PyDict::new(py);
@@ -344,6 +378,20 @@ impl Statement {
 }
 
 impl Statement {
+    /// As many values as the statement has parameters.
+    fn parameters(
+        &self,
+        py: Python<'_>,
+        values: Vec<Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<ScalarValue>> {
+        let (wanted, given) = (self.prepared.parameter_count(), values.len());
+        if wanted != given {
+            let what = format!("the statement has {wanted} parameters, and {given} are given");
+            return Err(programming_error(py, &what));
+        }
+        parameters::values(values)
+    }
+
     fn prepared(&self, relations: Vec<(String, Bound<'_, PyAny>)>) -> PyResult<Prepared> {
         match relations.is_empty() {
             true => Ok(self.prepared.clone()),

@@ -6,20 +6,22 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3_arrow::PySchema;
 use pyo3_arrow::input::AnyRecordBatch;
 use sheafdb::datafusion::catalog::{Session, TableProvider};
 use sheafdb::datafusion::datasource::MemTable;
-use sheafdb::datafusion::error::{DataFusionError, Result};
+use sheafdb::datafusion::error::Result;
 use sheafdb::datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use sheafdb::datafusion::logical_expr::{Expr, TableType};
 use sheafdb::datafusion::physical_plan::ExecutionPlan;
 use sheafdb::datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use sheafdb::datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use sheafdb::{Relation, Relations, Subquery};
+use sheafdb::{Error, ErrorKind, Relation, Relations, Subquery};
 
 use crate::batches::{self, Batches};
+use crate::ending::{Inside, next_of};
 use crate::parameters;
 
 /// Rows of a batch that operators get at a time, of data that is in one piece.
@@ -51,15 +53,21 @@ impl Source {
         Self::of(py, rows.arrow_schema().clone(), rows.batches())
     }
 
-    /// Data that is read from its beginning by each scan of each statement.
+    /// Data that gives a stream each time that it is asked for one, so that each scan of each
+    /// statement reads it from its beginning; or, if it can be read `once`, the first that comes.
     #[staticmethod]
-    fn streamed(data: Bound<'_, PyAny>) -> PyResult<Self> {
+    fn streamed(data: Bound<'_, PyAny>, once: bool) -> PyResult<Self> {
+        if once {
+            let reader = data.extract::<AnyRecordBatch>()?.into_reader()?;
+            let (schema, from) = (reader.schema(), From::Reader(Mutex::new(Some(reader))));
+            return Ok(Self { table: Arc::new(Streamed { schema, from: Arc::new(from) }) });
+        }
         let schema = match data.hasattr("__arrow_c_schema__")? {
             true => data.extract::<PySchema>()?.into_inner(),
-            // Nothing is lost by looking: a stream that can be read only once has a schema.
             false => data.extract::<AnyRecordBatch>()?.schema()?,
         };
-        Ok(Self { table: Arc::new(Streamed { schema, data: Arc::new(data.unbind()) }) })
+        let from = Arc::new(From::Data(data.unbind()));
+        Ok(Self { table: Arc::new(Streamed { schema, from }) })
     }
 
     #[getter]
@@ -128,16 +136,37 @@ pub fn relations(named: Vec<(String, Bound<'_, PyAny>)>) -> PyResult<Relations> 
     named.into_iter().map(relation).collect()
 }
 
-/// Data that gives a stream each time that it is asked for one.
+/// Data that comes as a stream.
 #[derive(Clone)]
 struct Streamed {
     schema: SchemaRef,
-    data: Arc<Py<PyAny>>,
+    from: Arc<From>,
+}
+
+type Reader = Box<dyn RecordBatchReader + Send>;
+
+/// Where a stream comes from.
+enum From {
+    Data(Py<PyAny>),
+    Reader(Mutex<Option<Reader>>),
 }
 
 impl Streamed {
-    fn reader(&self) -> PyResult<Box<dyn RecordBatchReader + Send>> {
-        Python::attach(|py| self.data.bind(py).extract::<AnyRecordBatch>()?.into_reader())
+    fn reader(&self) -> sheafdb::Result<Reader> {
+        let failed = |text| Error::new(ErrorKind::FunctionFailed, text);
+        match self.from.as_ref() {
+            From::Reader(reader) => reader.lock().take().ok_or_else(|| {
+                failed("the rows can be read once, and were read already".to_owned())
+            }),
+            From::Data(data) => {
+                let _inside = Inside::enter()?;
+                let reader =
+                    Python::attach(|py| data.bind(py).extract::<AnyRecordBatch>()?.into_reader());
+                reader.map_err(|error| {
+                    failed(format!("the rows could not be read: {error}")).caused_by(error)
+                })
+            }
+        }
     }
 }
 
@@ -181,8 +210,8 @@ impl PartitionStream for Streamed {
         let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), WAITING_MAX);
         let (sender, source) = (stream.tx(), self.clone());
         stream.spawn_blocking(move || {
-            let failed = |error| DataFusionError::External(Box::new(error));
-            for batch in source.reader().map_err(failed)? {
+            let mut reader = source.reader()?;
+            while let Some(batch) = next_of(&mut reader) {
                 for piece in pieces(&batch?) {
                     if sender.blocking_send(Ok(piece)).is_err() {
                         return Ok(());

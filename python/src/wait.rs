@@ -1,17 +1,20 @@
 //! Waiting for the engine: without the GIL, and with an ear for Ctrl-C and `interrupt()`.
 
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::future::select_all;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use sheafdb::Session;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::ending::{attached, in_executor, is_ending, outside_of_executors};
 use crate::errors::{cancelled, programming_error, raised};
 
 /// How soon Ctrl-C ends a statement.
@@ -20,41 +23,55 @@ const LISTEN: Duration = Duration::from_millis(50);
 const SILENT: Duration = Duration::from_secs(2);
 
 /// A session, and what ends its statements.
-#[derive(Clone)]
 pub struct Handle {
-    session: Session,
-    /// Ends all statements of the session.
-    stop_all: Arc<Notify>,
-    /// Ends the statement that the handle was made for.
-    stop: Arc<Notify>,
+    /// Not dropped in a process that was forked: it would wait for threads that are not there.
+    session: ManuallyDrop<Session>,
+    /// Any of them ends what is waited for: the session's, and a statement's own as the last.
+    stops: Vec<Arc<Notify>>,
     /// Is told how statements that take long get on.
     progress: Arc<Mutex<Option<Py<PyAny>>>>,
     closed: Arc<AtomicBool>,
-    /// Threads do not survive a fork, and neither do the engine's.
     process: u32,
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        Self {
+            session: self.session.clone(),
+            stops: self.stops.clone(),
+            progress: Arc::clone(&self.progress),
+            closed: Arc::clone(&self.closed),
+            process: self.process,
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // SAFETY: nothing uses it after this, and it is dropped nowhere else.
+            unsafe { ManuallyDrop::drop(&mut self.session) }
+        }
+    }
 }
 
 impl Handle {
     /// A handle of this process.
     pub fn new(session: Session) -> Self {
-        let process = std::process::id();
-        let (stop_all, stop, progress, closed) = Default::default();
-        Self { session, stop_all, stop, progress, closed, process }
+        Self {
+            session: ManuallyDrop::new(session),
+            stops: vec![Arc::default()],
+            progress: Arc::default(),
+            closed: Arc::default(),
+            process: std::process::id(),
+        }
     }
 
-    /// The same for a session that is another view of this one.
-    pub fn with(&self, session: Session) -> Self {
-        Self { session, closed: Arc::default(), ..self.clone() }
-    }
-
-    /// The same for a statement that can be ended by itself.
-    pub fn for_statement(&self) -> Self {
-        Self { stop: Arc::default(), ..self.clone() }
-    }
-
-    /// Statements of it are errors from now on.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
+    /// The same, which can be ended by itself too.
+    pub fn alone(&self) -> Self {
+        let mut alone = self.clone();
+        alone.stops.push(Arc::default());
+        alone
     }
 
     /// The session, while it is open, in the process that opened the database.
@@ -65,27 +82,30 @@ impl Handle {
         if self.process == std::process::id() {
             return Ok(&self.session);
         }
-        let what = "the database was opened before this process was forked: connect again in it";
+        let what = "the database was opened before this process was forked: start processes by \
+                    multiprocessing's spawn or forkserver, and connect in them";
         Err(programming_error(py, what))
     }
 
-    /// Who is told how statements get on.
-    pub fn set_progress(&self, callback: Option<Py<PyAny>>) {
-        *self.progress.lock() = callback;
+    /// Statements of it are errors from now on.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Ends what the statements of the session wait for.
-    pub fn interrupt_all(&self) {
-        self.stop_all.notify_waiters();
+    /// Who is told how statements get on; gives back who was told before.
+    pub fn set_progress(&self, callback: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+        std::mem::replace(&mut *self.progress.lock(), callback)
     }
 
-    /// Ends what the statement waits for.
+    /// Ends what is waited for, here and in handles that were made of this one.
     pub fn interrupt(&self) {
-        self.stop.notify_waiters();
+        if let Some(stop) = self.stops.last() {
+            stop.notify_waiters();
+        }
     }
 
-    /// Runs a future to its end. A signal whose handler raises, such as Ctrl-C's, and the
-    /// interrupts drop the future, which stops its statement.
+    /// Runs a future to its end. A signal whose handler raises, such as Ctrl-C's, and
+    /// [`Handle::interrupt`] drop the future, which stops its statement.
     pub fn wait<T: Send>(
         &self,
         py: Python<'_>,
@@ -97,26 +117,28 @@ impl Handle {
         raised(py, raised(py, outcome)??)
     }
 
+    /// Whether a blocking call of the engine may be made here.
+    pub fn may_block(&self) -> bool {
+        !in_executor() && self.session.pinned_version().is_none()
+    }
+
     async fn listening<T>(&self, future: impl Future<Output = T>) -> PyResult<T> {
         let mut future = pin!(future);
-        let mut stopped = pin!(async {
-            tokio::select! {
-                () = self.stop_all.notified() => {}
-                () = self.stop.notified() => {}
-            }
-        });
+        let mut stopped = select_all(self.stops.iter().map(|stop| Box::pin(stop.notified())));
         let (start, mut told) = (Instant::now(), false);
         let outcome = loop {
             let turn = async {
                 tokio::select! {
                     biased;
                     outcome = &mut future => Some(outcome),
-                    () = &mut stopped => None,
+                    _ = &mut stopped => None,
                 }
             };
             match tokio::time::timeout(LISTEN, turn).await {
                 Ok(Some(outcome)) => break Ok(outcome),
                 Ok(None) => break Err(Python::attach(cancelled)),
+                // A thread that nobody waits for may be here when the interpreter ends.
+                Err(_) if is_ending() => {}
                 Err(_) => {
                     let late = start.elapsed() >= SILENT;
                     let heard = Python::attach(|py| {
@@ -144,33 +166,12 @@ impl Handle {
         callback.call1(py, (seconds, self.session.progress()))?;
         Ok(true)
     }
-}
 
-/// Runs `work` with the GIL, when other libraries call: one that gave the GIL away in the middle of
-/// a call of ours is not seen by PyO3's own count of who holds it.
-pub fn attached<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
-    struct Held(pyo3::ffi::PyGILState_STATE);
-    impl Drop for Held {
-        fn drop(&mut self) {
-            // SAFETY: ends what `PyGILState_Ensure` began, on the same thread.
-            unsafe { pyo3::ffi::PyGILState_Release(self.0) }
-        }
-    }
-    // SAFETY: may be called on any thread, with the GIL or without, while there is an
-    // interpreter; streams of ours are read by code that it runs.
-    let _held = Held(unsafe { pyo3::ffi::PyGILState_Ensure() });
-    Python::attach(work)
-}
-
-/// Runs what must not run on a thread of an executor. Statements run on such threads, and read
-/// streams there that may be our own relations, or call functions that ask for something.
-fn outside_of_executors<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return work();
-    }
-    let elsewhere = || std::thread::scope(|scope| scope.spawn(work).join());
-    match tokio::task::block_in_place(elsewhere) {
-        Ok(outcome) => outcome,
-        Err(panic) => std::panic::resume_unwind(panic),
+    /// The same as [`Handle::wait`], for other libraries that read what we give.
+    pub fn wait_for_reader<T: Send>(
+        &self,
+        future: impl Future<Output = sheafdb::Result<T>> + Send,
+    ) -> PyResult<T> {
+        attached(|py| self.wait(py, future))?
     }
 }

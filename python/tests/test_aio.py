@@ -60,3 +60,30 @@ def test_a_cancelled_task_ends_its_statement_and_no_other():
             assert running[0][0] <= 1
 
     asyncio.run(main())
+
+
+def test_a_cancelled_append_ends_no_other_statement(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+
+    async def main():
+        async with await aio.connect(tmp_path / "db") as con:
+            await con.execute("CREATE TABLE t (n BIGINT)")
+            schema = pyarrow.schema([("n", pyarrow.int64())])
+
+            def make():
+                while True:
+                    yield pyarrow.record_batch([pyarrow.array([1] * 1000)], schema=schema)
+
+            endless = pyarrow.RecordBatchReader.from_batches(schema, make())
+            appending = asyncio.create_task(con.append("t", endless))
+            other = asyncio.create_task(
+                (await con.sql("SELECT sum(n) FROM range(5000000) AS t(n)")).fetchall()
+            )
+            await asyncio.sleep(0.3)
+            appending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await appending
+            assert len(await other) == 1
+            assert await (await con.sql("SELECT count(*) FROM t")).fetchall() == [(0,)]
+
+    asyncio.run(main())

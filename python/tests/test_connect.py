@@ -49,6 +49,8 @@ def test_connections_of_a_process_share_a_folder(tmp_path):
     assert two.sql("SELECT n FROM t").fetchone() == (1,)
     with pytest.raises(sheafdb.ProgrammingError, match="other options"):
         sheafdb.connect(tmp_path / "db", read_only=True)
+    # Settings are the session's, and a default may be said.
+    sheafdb.connect(tmp_path / "db", statement_timeout="5 s", read_only=False).close()
     two.close()
     with sheafdb.connect(tmp_path / "db", read_only=True) as con:
         assert con.sql("SELECT n FROM t").fetchone() == (1,)
@@ -80,23 +82,33 @@ def test_options_are_checked(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_process_is_told_to_connect_again(con):
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
+def test_a_forked_process_is_told_so_and_ends_well(tmp_path):
+    code = f"""
+import os, sys, warnings, sheafdb
+warnings.simplefilter("ignore")
+folder = {str(tmp_path / "db")!r}
+con = sheafdb.connect(folder)
+con.sql("CREATE TABLE t (n BIGINT)")
+sheafdb.sql("SELECT 1").fetchall()
+child = os.fork()
+if child == 0:
+    uses = [lambda: con.sql("SELECT 1"), lambda: sheafdb.connect(), lambda: sheafdb.connect(folder),
+            lambda: sheafdb.sql("SELECT 1")]
+    for use in uses:
         try:
-            con.sql("SELECT 1").fetchall()
+            use()
         except sheafdb.ProgrammingError as error:
-            os.write(write, str(error).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        told = pipe.read()
-    os.waitpid(child, 0)
-    assert "forked" in told and "connect again" in told
-    assert con.sql("SELECT 1").fetchone() == (1,)
+            assert "forked" in str(error) and "spawn" in str(error)
+        else:
+            os._exit(3)
+    con.close()
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+con.sql("INSERT INTO t VALUES (1)")
+assert len(con.table("t")) == 1
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_threads_share_a_connection(con):

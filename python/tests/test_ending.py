@@ -95,3 +95,45 @@ def test_progress_is_a_line():
 
     assert progress.line(3.2, None) == "3 s"
     assert progress.line(3.2, (1, 4)).endswith("│ 25%")
+
+
+ENDINGS = {
+    "a function that a query calls": """
+import time
+con.create_function("slow", lambda n: time.sleep(0.001) or n, ["BIGINT"], "BIGINT")
+cursor = con.execute("SELECT slow(n) FROM range(200000) AS t(n)")
+""",
+    "a stream of Python's": """
+import pyarrow as pa
+schema = pa.schema([("n", pa.int64())])
+def make():
+    while True:
+        yield pa.record_batch([pa.array([1] * 1000)], schema=schema)
+reader = pa.RecordBatchReader.from_batches(schema, make())
+cursor = con.execute("SELECT n FROM reader")
+cursor.fetchone()
+""",
+    "a query in another thread": """
+import threading, time
+threading.Thread(target=lambda: con.sql(LONG).fetchall(), daemon=True).start()
+time.sleep(0.2)
+""",
+}
+
+
+@pytest.mark.parametrize("code", ENDINGS.values(), ids=ENDINGS.keys())
+def test_the_interpreter_ends_while_something_runs(code):
+    pytest.importorskip("pyarrow")
+    code = f"LONG = {LONG!r}\nimport sheafdb\ncon = sheafdb.connect()\n{code}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_cursor_does_not_hide_that_its_rows_are_not_all(con):
+    cursor = con.execute("SELECT 10 / (50000 - n) FROM range(100000) AS t(n)")
+    with pytest.raises(sheafdb.DataError):
+        while cursor.fetchmany(1000):
+            pass
+    for _ in range(2):
+        with pytest.raises(sheafdb.ProgrammingError, match="before all of its rows"):
+            cursor.fetchall()

@@ -21,7 +21,9 @@ def test_arrow_both_ways(con):
     assert con.sql("SELECT count(*) FROM batch").fetchone() == (3,)
     reader = pa.RecordBatchReader.from_batches(rows.schema, [batch])
     assert con.sql("SELECT max(s) FROM reader").fetchone() == ("c",)
-    assert con.sql("SELECT count(*) FROM reader").fetchall() == [(0,)], "a reader is read once"
+    reader = pa.RecordBatchReader.from_batches(rows.schema, [batch])
+    with pytest.raises(sheafdb.OperationalError, match="can be read once"):
+        con.sql("SELECT count(*) FROM reader AS a, reader AS b").fetchall()
 
 
 def test_batches_come_as_they_are_made(con):
@@ -198,6 +200,8 @@ def test_polars_pushes_into_the_database(con):
     assert lazy.select(pl.len()).collect().item() == 1000
     assert lazy.filter(pl.col("n").is_in([1, 2])).collect().height == 2
     assert lazy.filter(pl.col("x").sqrt() < 2, pl.col("n") >= 1).head(2).collect().height == 2
+    assert lazy.head(4).filter(pl.col("n") >= 3).collect()["n"].to_list() == [3]
+    assert lazy.filter(pl.col("n") >= 3).head(4).collect()["n"].to_list() == [3, 4, 5, 6]
     assert lazy.group_by("g").agg(pl.col("n").sum()).collect().height == 10
     late = con.sql("SELECT TIMESTAMP '2026-01-01' AS t, 'a' AS s").lazy()
     assert late.filter(pl.col("t") >= dt.datetime(2026, 1, 1), pl.col("s") == "a").collect().height == 1
@@ -206,13 +210,13 @@ def test_polars_pushes_into_the_database(con):
 def test_conditions_of_polars_are_said_in_sql():
     from sheafdb.lazy import translated
 
-    for expression, sql, exact in [
-        (pl.col("a") > 1, '("a" > $1)', True),
-        ((pl.col("a") == 1) & pl.col("b").is_null(), '("a" = $1) AND ("b" IS NULL)', True),
-        ((pl.col("a") < 1) | ~(pl.col("s") == "x"), '(("a" < $1) OR (NOT ("s" = $2)))', True),
-        ((pl.col("a") < 1) & (pl.col("a").sin() < 1), '("a" < $1)', False),
-        (pl.col("a").is_between(1, 5), '("a" BETWEEN $1 AND $2)', True),
-        (pl.col("a").is_in([1]), "", False),
+    for expression, sql in [
+        (pl.col("a") > 1, '("a" > $1)'),
+        ((pl.col("a") == 1) & pl.col("b").is_null(), '("a" = $1) AND ("b" IS NULL)'),
+        ((pl.col("a") < 1) | ~(pl.col("s") == "x"), '(("a" < $1) OR (NOT ("s" = $2)))'),
+        ((pl.col("a") < 1) & (pl.col("a").sin() < 1), '("a" < $1)'),
+        (pl.col("a").is_between(1, 5), '("a" BETWEEN $1 AND $2)'),
+        (pl.col("a").is_in([1]), ""),
     ]:
-        said, values, all_of_it = translated(expression)
-        assert (said, all_of_it) == (sql, exact)
+        said, values = translated(expression)
+        assert said == sql and said.count("$") == len(values)

@@ -50,3 +50,13 @@ def test_functions_are_the_sessions(con):
     assert con.sql("SELECT one() FROM range(2)").fetchall() == [(1,), (1,)]
     with pytest.raises(sheafdb.ProgrammingError, match="one"):
         con.duplicate().sql("SELECT one()").fetchall()
+
+
+def test_functions_may_ask_the_database(con):
+    con.sql("CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'one')")
+    table = con.table("t")
+    con.create_function("lookup", lambda k: table.get(k)["v"], ["BIGINT"], "TEXT")
+    con.create_function("counted", lambda k: len(con.table("t")) + k, ["BIGINT"], "BIGINT")
+    assert con.sql("SELECT lookup(n), counted(n) FROM range(1, 2) AS t(n)").fetchone() == ("one", 2)
+    con.execute("RESET ALL")
+    assert con.sql("SELECT lookup(1)").fetchone() == ("one",)

@@ -46,3 +46,16 @@ def test_errors_reach_the_loop(con):
         list(rel.loader(2))
     with pytest.raises(sheafdb.InterfaceError, match="numpy or torch"):
         rel.loader(2, form="jax")
+
+
+def test_batches_may_be_larger_than_what_is_mixed(con):
+    rel = con.sql("SELECT n FROM range(1000) AS t(n)")
+    assert [len(b["n"]) for b in rel.loader(200_000, shuffle=True)] == [1000]
+    assert [len(b["n"]) for b in rel.loader(600, shuffle=10)] == [600, 400]
+
+
+def test_vectors_that_are_null_are_masked(con):
+    con.sql("CREATE TABLE v (n BIGINT, e VECTOR(2))")
+    con.table("v").append({"n": [1, 2], "e": [[1.0, 2.0], None]})
+    (batch,) = con.sql("SELECT * FROM v ORDER BY n").loader(8)
+    assert batch["e"].shape == (2, 2) and batch["e"].mask.tolist() == [[False, False], [True, True]]

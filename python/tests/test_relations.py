@@ -132,3 +132,26 @@ def test_a_snapshot_stays(con):
         with pytest.raises(sheafdb.OperationalError, match="cannot be changed"):
             before.table("t").append({"n": [5]})
     assert con.sql("SELECT n FROM t").fetchall() == [(2,)]
+
+
+def test_rows_at_hand_end_too(con):
+    con.sql("CREATE TABLE t (n INT)")
+    returned = con.sql("INSERT INTO t VALUES (1), (2) RETURNING n")
+    assert [returned.fetchone() for _ in range(4)] == [(1,), (2,), None, (1,)]
+
+
+def test_the_last_of_several_statements_is_a_relation(con):
+    rel = con.sql("CREATE TABLE t (n INT); INSERT INTO t VALUES (1), (2); SELECT n FROM t ORDER BY n;")
+    assert len(rel) == 2 and rel.limit(1).fetchall() == [(1,)] and rel.filter("n > 1").shape == (1, 1)
+    assert "SheafScan" in rel.explain()
+
+
+def test_names_that_people_write_are_free(con):
+    con.sql("CREATE TABLE data (n BIGINT PRIMARY KEY, distance REAL); CREATE TABLE this (n BIGINT)")
+    assert con.table("data").upsert({"n": [1], "distance": [2.0]}) == 1
+    assert con.sql("SELECT n FROM data").insert_into("this") == 1
+    this = con.table("this")
+    con.sql("DROP TABLE this")
+    con.sql("CREATE TABLE this (m BIGINT)")
+    assert this.columns == ["m"]
+    assert con.sql("SELECT 1 AS n").join(con.sql("SELECT 2 AS m"), how="cross").fetchall() == [(1, 2)]

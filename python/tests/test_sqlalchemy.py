@@ -1,8 +1,11 @@
 """SQLAlchemy: its core, its ORM, reflection, and pandas on top."""
 
 import datetime as dt
+import threading
 
 import pytest
+
+import sheafdb
 
 sa = pytest.importorskip("sqlalchemy")
 pd = pytest.importorskip("pandas")
@@ -87,5 +90,23 @@ def test_a_database_in_memory_is_one(con):
     engine = sa.create_engine("sheafdb://")
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE t (n INT)"))
+    found = []
+
+    def ask():
+        with engine.connect() as connection:
+            found.append(connection.execute(sa.text("SELECT count(*) FROM t")).scalar())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert found == [0]
+
+
+def test_options_are_in_the_query_of_the_url(tmp_path):
+    with sheafdb.connect(tmp_path / "db"):
+        pass
+    url = f"sheafdb:///{tmp_path / 'db'}?read_only=true&sync_interval=0.5&statement_timeout=5s"
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
-        assert connection.execute(sa.text("SELECT count(*) FROM t")).scalar() == 0
+        with pytest.raises(sa.exc.OperationalError):
+            connection.execute(sa.text("CREATE TABLE t (n INT)"))

@@ -199,3 +199,71 @@ def test_arrays_of_numpy_are_columns(con):
     assert con.sql("SELECT u FROM a WHERE i IS NULL ORDER BY u").fetchall() == [(1,), (None,)]
     with pytest.raises(sheafdb.Error, match="(?i)vector|dimension|v"):
         table.append({"v": np.zeros((2, 3), "float32")})
+
+
+def test_rows_that_a_commit_refuses_are_not_lost(con):
+    from decimal import Decimal
+
+    con.sql("CREATE TABLE t (n BIGINT PRIMARY KEY, d DECIMAL(5, 2), u DATE)")
+    rows = con.appender("t")
+    rows.append(1, 2, "2026-01-01")
+    rows.append(2, Decimal("1.50"), None)
+    rows.flush()
+    rows.append(2, 3, None)
+    for _ in range(2):
+        with pytest.raises(sheafdb.IntegrityError):
+            rows.flush()
+    con.sql("DELETE FROM t WHERE n = 2")
+    rows.append(3, None, None)
+    assert rows.flush() == 2 and rows.flush() == 0
+    rows.close()
+    assert [row[:2] for row in con.table("t").rel().order("n").fetchall()] == [
+        (1, Decimal("2.00")),
+        (2, Decimal("3.00")),
+        (3, None),
+    ]
+    with pytest.raises(TypeError, match="column 'd'"):
+        con.appender("t").append(4, "much", None)
+
+
+def test_threads_share_an_appender(con):
+    import datetime as dt
+    import threading
+
+    np = pytest.importorskip("numpy")
+    con.sql("CREATE TABLE t (x REAL, d DATE)")
+    rows = con.appender("t")
+
+    def work():
+        for i in range(500):
+            rows.append(np.float32(i), dt.date(2020, 1, 1))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert not any(thread.is_alive() for thread in threads)
+    rows.close()
+    assert len(con.table("t")) == 2000
+
+
+def test_an_appender_keeps_its_database_open(tmp_path):
+    rows = sheafdb.connect(tmp_path / "db")
+    rows.sql("CREATE TABLE t (n BIGINT)")
+    rows = rows.appender("t")
+    rows.append(1)
+    rows.close()
+    with sheafdb.connect(tmp_path / "db") as con:
+        assert len(con.table("t")) == 1
+
+
+def test_columns_of_python_may_mix_numbers(con):
+    from decimal import Decimal
+
+    con.sql("CREATE TABLE t (h DECIMAL(20, 0), d DECIMAL(10, 3), s TEXT)")
+    table = con.table("t")
+    assert table.append({"h": [1, 2**63, 5], "d": [1, Decimal("1.5"), None]}) == 3
+    assert con.sql("SELECT sum(h), sum(d) FROM t").fetchone() == (2**63 + 6, Decimal("2.500"))
+    found = con.execute("SELECT ?", ([{"a": 1}, {"a": None}],)).fetchone()
+    assert found == ([{"a": 1}, {"a": None}],)

@@ -159,3 +159,21 @@ def test_many_columns_pass(con):
     con.register("wide", wide)
     assert con.sql("SELECT c7, c1999 FROM wide").fetchone() == (7, 1999)
     assert len(con.sql("FROM wide").fetchone()) == 2_000
+
+
+def test_odd_values_are_refused_and_nothing_breaks(con):
+    assert con.execute("SELECT ?", ({},)).fetchone() == ({},)
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    itself = []
+    itself.append(itself)
+    for value in (deep, itself):
+        with pytest.raises(RecursionError):
+            con.execute("SELECT ?", (value,))
+    with pytest.raises(TypeError, match="zone"):
+        con.execute("SELECT ?", (dt.time(1, tzinfo=UTC),))
+    with pytest.raises(sheafdb.ProgrammingError, match="1 parameters, and 2 are given"):
+        con.execute("SELECT ?", (1, 2))
+    with pytest.raises(sheafdb.ProgrammingError, match="2 parameters, and 1 are given"):
+        con.execute("SELECT ?, ?", (1,))

@@ -133,15 +133,6 @@ impl PinnedCatalog {
         files::named(&self.state, &self.readings, name).await
     }
 
-    /// Whether there is a stored table or a view with this name.
-    pub(crate) fn has(&self, schema: &str, name: &str) -> bool {
-        let schema = self.names().schema(schema).filter(|it| self.shows(&it.name));
-        schema.is_some_and(|schema| {
-            self.names().table(schema.id, name).is_some()
-                || self.names().view(schema.id, name).is_some()
-        })
-    }
-
     /// The names that a view sees, one level further down.
     fn deeper(&self, view: &str) -> Result<Self> {
         if self.view_depth >= VIEW_DEPTH_MAX {

@@ -111,6 +111,8 @@ struct Inner {
     settings: RwLock<Arc<Settings>>,
     prepared: Mutex<HashMap<String, Named>>,
     readings: Readings,
+    /// Functions of the program's, the oldest first.
+    functions: Mutex<Vec<Arc<ScalarUDF>>>,
 }
 
 impl Drop for Inner {
@@ -137,6 +139,7 @@ impl Session {
                 settings: RwLock::new(Arc::new(settings)),
                 prepared: Mutex::new(HashMap::new()),
                 readings: Readings::new(files),
+                functions: Mutex::default(),
             }),
             view: View::default(),
             running: None,
@@ -165,9 +168,16 @@ impl Session {
 
     /// Whether a table or a view answers to this name without a schema.
     pub fn knows(&self, name: &str) -> Result<bool> {
-        let context = self.context(Vec::new())?;
-        let schema = context.catalog.schema_of(name);
-        Ok(context.catalog.has(schema, name))
+        let snapshot = match &self.view.pinned {
+            Some(pinned) => pinned.clone(),
+            None => self.inner.database.store().snapshot()?,
+        };
+        let catalog = snapshot.catalog();
+        let settings = self.inner.settings.read().clone();
+        let schema = catalog.schema(settings.schema_of(name, catalog));
+        Ok(schema.is_some_and(|schema| {
+            catalog.table(schema.id, name).is_some() || catalog.view(schema.id, name).is_some()
+        }))
     }
 
     /// The table that a name means: `"readings"`, `hr.staff`.
@@ -179,9 +189,27 @@ impl Session {
     pub fn register_function(&self, function: ScalarUDF) -> Result<()> {
         let mut state = self.inner.state.write();
         let mut changed = SessionState::clone(&state);
-        changed.register_udf(Arc::new(function))?;
-        *state = Arc::new(changed);
+        let function = Arc::new(function);
+        changed.register_udf(Arc::clone(&function))?;
+        self.inner.functions.lock().push(function);
+        let before = std::mem::replace(&mut *state, Arc::new(changed));
+        drop(state);
+        // What a function holds may take its time to go.
+        drop(before);
         Ok(())
+    }
+
+    /// What a session starts with, and the functions that were added to it.
+    fn fresh_state(&self) -> Result<Arc<SessionState>> {
+        let functions = self.inner.functions.lock().clone();
+        if functions.is_empty() {
+            return Ok(Arc::clone(self.inner.database.template()));
+        }
+        let mut state = SessionState::clone(self.inner.database.template());
+        for function in functions {
+            state.register_udf(function)?;
+        }
+        Ok(Arc::new(state))
     }
 
     /// Runs one or more statements in order. Each is atomic by itself; the first that

@@ -67,6 +67,14 @@ impl Prepared {
             if matches!(statement.as_ref(), Statement::Query(_)))
     }
 
+    /// How many parameters it has: the largest n of `$n`.
+    pub fn parameter_count(&self) -> usize {
+        match &self.statement {
+            sql::Statement::Sql(statement) => highest_parameter(statement),
+            _ => 0,
+        }
+    }
+
     /// The relations that it names without a schema, those of its WITH clauses apart.
     pub fn names(&self) -> Result<Vec<String>> {
         sql::relation_names(&self.statement)

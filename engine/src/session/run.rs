@@ -377,7 +377,7 @@ fn reset_setting(session: &Session, reset: Reset) -> Result<Output> {
             let temporary = settings.temporary.clone();
             *settings = Arc::new(Settings { temporary, ..Settings::new(memory) });
             drop(settings);
-            *session.inner.state.write() = Arc::clone(session.inner.database.template());
+            *session.inner.state.write() = session.fresh_state()?;
             Ok(Output::done("RESET"))
         }
     }

@@ -144,6 +144,8 @@ async fn functions_of_the_program_are_the_sessions() {
         rows(&session, "SELECT double_it(n) FROM (VALUES (1), (NULL)) AS t(n)").await.unwrap(),
         ["2", "NULL"]
     );
+    run(&session, "RESET ALL").await;
+    assert_eq!(rows(&session, "SELECT double_it(4)").await.unwrap(), ["8"]);
     let other = session.database().session();
     assert_eq!(
         other.query("SELECT double_it(1)").await.unwrap_err().kind,
