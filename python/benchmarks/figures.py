@@ -52,7 +52,8 @@ def best(work: Callable[[], Any]) -> float:
 
 
 def show(what: str, ours: float, theirs: float) -> None:
-    print(f"{what:<44} {ours * 1e3:>10.1f} ms · duckdb {theirs * 1e3:>10.1f} ms · {theirs / ours:.2f}x")
+    times = f"{ours * 1e3:>10.1f} ms · duckdb {theirs * 1e3:>10.1f} ms"
+    print(f"{what:<44} {times} · {theirs / ours:.2f}x")
 
 
 def percentiles(work: Callable[[int], Any], count: int) -> str:
@@ -103,10 +104,17 @@ def results(rows: pa.Table, folder: str) -> None:
         show(f"{len(rows):,} rows to {what}", best(ours), best(theirs))
     tuples = "SELECT k, x, name FROM t LIMIT 1000000"
     ours, theirs = con.sql(tuples), other.sql(tuples)
-    show("1,000,000 rows as tuples", best(ours.fetchall), best(lambda: other.sql(tuples).fetchall()))
+    show(
+        "1,000,000 rows as tuples", best(ours.fetchall), best(lambda: other.sql(tuples).fetchall())
+    )
     one = "SELECT 1 AS n"
-    print("one row, con.sql(…).arrow()".ljust(44), percentiles(lambda _: con.sql(one).arrow(), 2000))
-    print("one row, con.sql(…).fetchone()".ljust(44), percentiles(lambda _: con.sql(one).fetchone(), 2000))
+    print(
+        "one row, con.sql(…).arrow()".ljust(44), percentiles(lambda _: con.sql(one).arrow(), 2000)
+    )
+    print(
+        "one row, con.sql(…).fetchone()".ljust(44),
+        percentiles(lambda _: con.sql(one).fetchone(), 2000),
+    )
     con.close()
 
 
@@ -116,14 +124,19 @@ def keyed() -> None:
     table = con.table("t")
     table.append({"k": np.arange(100_000), "x": np.random.random(100_000), "name": ["x"] * 100_000})
     keys = [random.randrange(100_000) for _ in range(20_000)]
-    print("table.get(key), rows in memory".ljust(44), percentiles(lambda i: table.get(keys[i]), 20_000))
+    print(
+        "table.get(key), rows in memory".ljust(44),
+        percentiles(lambda i: table.get(keys[i]), 20_000),
+    )
     con.sql("CREATE TABLE a (k BIGINT, x DOUBLE PRECISION, name TEXT)")
     count = 1_000_000
     start = time.perf_counter()
     with con.appender("a") as rows:
         for i in range(count):
             rows.append(i, 0.5, "name")
-    print(f"{'appender, rows of three columns':<44} {count / (time.perf_counter() - start):,.0f} /s")
+    print(
+        f"{'appender, rows of three columns':<44} {count / (time.perf_counter() - start):,.0f} /s"
+    )
     con.sql("CREATE TABLE v (k BIGINT PRIMARY KEY, e VECTOR(128))")
     vectors = np.random.random((100_000, 128)).astype("float32")
     con.table("v").append({"k": np.arange(100_000), "e": vectors})

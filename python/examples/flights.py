@@ -1,6 +1,6 @@
 """A year of flights from New York: loaded, asked, changed row by row, and drawn.
 
-    python flights.py [flights.parquet] [delays.png]
+python flights.py [flights.parquet] [delays.png]
 """
 
 import pathlib
@@ -27,10 +27,12 @@ def main(flights: str, picture: str | None = None) -> None:
         notes = con.table("notes")
         notes.upsert([{"flight": 1545, "note": "always late"}, {"flight": 11, "note": "new"}])
         notes.upsert({"flight": [11], "note": ["seen once more"]})
-        print(con.sql(
-            "SELECT n.flight, n.note, count(*) AS flown FROM notes n JOIN flights f "
-            "ON f.flight = n.flight GROUP BY n.flight, n.note ORDER BY n.flight"
-        ))
+        print(
+            con.sql(
+                "SELECT n.flight, n.note, count(*) AS flown FROM notes n JOIN flights f "
+                "ON f.flight = n.flight GROUP BY n.flight, n.note ORDER BY n.flight"
+            )
+        )
 
         if picture:
             by_month = delays.aggregate("avg(minutes) AS minutes", by="month").order("month")

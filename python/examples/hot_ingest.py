@@ -41,9 +41,7 @@ def main(seconds: float = 3.0) -> None:
         for thread in threads:
             thread.join()
         # What one moment sees is whole: each sensor's numbers have no gap.
-        gaps = con.sql(
-            "SELECT sensor FROM readings GROUP BY sensor HAVING count(*) <> max(n) + 1"
-        )
+        gaps = con.sql("SELECT sensor FROM readings GROUP BY sensor HAVING count(*) <> max(n) + 1")
         assert gaps.fetchall() == []
 
 

@@ -33,7 +33,9 @@ def main() -> None:
     frame = frame.with_columns(pl.lit("computing").alias("field"))
     with con.batch() as batch:
         batch.append("people", frame)
-    print(con.sql("SELECT field, count(*) AS people FROM people GROUP BY field ORDER BY field").df())
+    print(
+        con.sql("SELECT field, count(*) AS people FROM people GROUP BY field ORDER BY field").df()
+    )
 
 
 if __name__ == "__main__":

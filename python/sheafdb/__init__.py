@@ -31,8 +31,6 @@ from .errors import (
     QueryCancelled,
     Warning,
 )
-from .relation import Relation
-from .table import Table
 from .pep249 import (
     BINARY,
     DATETIME,
@@ -47,6 +45,8 @@ from .pep249 import (
     Timestamp,
     TimestampFromTicks,
 )
+from .relation import Relation
+from .table import Table
 
 # Threads of the engine that call Python are waited for.
 atexit.register(shut_down)

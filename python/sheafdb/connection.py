@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from . import progress, remote
-from ._sheafdb import Appender, Batches, Output, Session, Source, Statement
+from ._sheafdb import Appender, Output, Session, Source, Statement
 from .batch import WriteBatch
 from .cursor import Cursor
 from .errors import NotSupportedError, ProgrammingError
@@ -59,8 +59,9 @@ class Connection:
     def sql(self, query: str, params: Any = None) -> Relation:
         """A query as a relation, which runs when its rows are asked for.
 
-        Anything else runs now, and gives ``None`` if it has no rows. Names that the database does not know are variables of the
-        calling code: DataFrames, Arrow tables, other relations.
+        Anything else runs now, and gives ``None`` if it has no rows. Names that the database
+        does not know are variables of the calling code: DataFrames, Arrow tables, other
+        relations.
 
         >>> import sheafdb
         >>> numbers = sheafdb.connect().sql("SELECT * FROM range(1, 4) AS t(n)")
@@ -162,7 +163,8 @@ class Connection:
 
         >>> import sheafdb
         >>> con = sheafdb.connect()
-        >>> con.create_function("shout", str.upper, ["TEXT"], "TEXT").sql("SELECT shout('a')").fetchone()
+        >>> con = con.create_function("shout", str.upper, ["TEXT"], "TEXT")
+        >>> con.sql("SELECT shout('a')").fetchone()
         ('A',)
         """
         self._session.create_function(

@@ -41,7 +41,7 @@ class Cursor(Results):
         output = self._output
         if output is None or not output.has_rows:
             return None
-        columns = zip(output.names, output.types)
+        columns = zip(output.names, output.types, strict=True)
         return [(name, kind, None, None, None, None, None) for name, kind in columns]
 
     @property

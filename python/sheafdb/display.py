@@ -101,9 +101,7 @@ def box(preview: Preview) -> str:
     names, types = list(preview.rows.names), list(preview.rows.types)
     rows = [[_cut(text(value), WIDTH) for value in row] for row in preview.values]
     heads = [[_cut(name, WIDTH) for name in names], types]
-    widths = [
-        max(_width(line[i]) for line in [*heads, *rows]) for i in range(len(names))
-    ]
+    widths = [max(_width(line[i]) for line in [*heads, *rows]) for i in range(len(names))]
     room = shutil.get_terminal_size((120, 24)).columns - 1
     kept = _kept(widths, room)
     left_out = len(widths) - len(kept)

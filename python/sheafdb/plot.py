@@ -16,12 +16,14 @@ _NUMBERS = frozenset(
 KINDS = ("line", "bar", "scatter", "hist")
 
 
-def plot(relation: Relation, x: str | None, y: str | list[str] | None, kind: str, **options: Any) -> Any:
+def plot(
+    relation: Relation, x: str | None, y: str | list[str] | None, kind: str, **options: Any
+) -> Any:
     """Draws columns of a relation; gives the axes of matplotlib, or the chart of altair."""
     if kind not in KINDS:
         raise InterfaceError(f"plots are of the kinds {', '.join(KINDS)}, not '{kind}'")
     names, types = relation.columns, relation.types
-    numbers = [n for n, kind_ in zip(names, types) if kind_.split("(")[0] in _NUMBERS]
+    numbers = [n for n, kind_ in zip(names, types, strict=True) if kind_.split("(")[0] in _NUMBERS]
     if kind == "hist":
         x = x or next(iter(numbers), None)
         values: list[str] = []

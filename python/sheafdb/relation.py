@@ -86,7 +86,7 @@ class Relation(Results):
     @property
     def description(self) -> list[tuple[str, str, None, None, None, None, None]]:
         """The columns as cursors of PEP 249 describe them."""
-        columns = zip(self.columns, self.types)
+        columns = zip(self.columns, self.types, strict=True)
         return [(name, kind, None, None, None, None, None) for name, kind in columns]
 
     @property
@@ -180,7 +180,9 @@ class Relation(Results):
             raise InterfaceError(f"there is no join '{how}'")
         if how == "cross":
             return self._both(other, f"SELECT * FROM {_THIS} CROSS JOIN other")
-        condition = f"USING ({on})" if on.replace(",", "").replace(" ", "").isidentifier() else f"ON {on}"
+        condition = (
+            f"USING ({on})" if on.replace(",", "").replace(" ", "").isidentifier() else f"ON {on}"
+        )
         return self._both(other, f"SELECT * FROM {_THIS} {how} JOIN other {condition}")
 
     def query(self, name: str, sql: str) -> Relation:

@@ -75,7 +75,9 @@ class RemoteConnection:
         if default_connection()._session.prepare(text).is_query:
             return RemoteRelation(self, text, values)
         rows = RemoteRelation(self, text, values)._run()
-        return cast("RemoteRelation", RemoteRelation(self, text, values, rows) if rows.names else None)
+        return cast(
+            "RemoteRelation", RemoteRelation(self, text, values, rows) if rows.names else None
+        )
 
     def execute(self, sql: str, params: Any = None) -> Any:
         """Runs a statement now; gives the driver's cursor."""

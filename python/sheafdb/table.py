@@ -115,7 +115,7 @@ class Table:
         changed = [f"{quoted(n)} = excluded.{quoted(n)}" for n in given if n not in primary]
         action = f"UPDATE SET {', '.join(changed)}" if changed else "NOTHING"
         return self._connection._changed(
-            f"INSERT INTO {self._name} ({names}) SELECT {names} FROM \"$rows\" "
+            f'INSERT INTO {self._name} ({names}) SELECT {names} FROM "$rows" '
             f"ON CONFLICT ({', '.join(map(quoted, primary))}) DO {action}",
             source,
         )
@@ -190,7 +190,7 @@ class Table:
 
     def _vector_column(self) -> str:
         relation = self.rel()
-        kinds = zip(relation.columns, relation.types)
+        kinds = zip(relation.columns, relation.types, strict=True)
         vectors = [name for name, kind in kinds if kind.startswith(("vector", "halfvec"))]
         if len(vectors) != 1:
             found = ", ".join(vectors) or "none"
@@ -208,4 +208,3 @@ class Table:
 
     def _repr_html_(self) -> str:
         return self.rel()._repr_html_()
-

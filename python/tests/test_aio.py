@@ -37,7 +37,9 @@ def test_statements_are_awaited():
 def test_statements_run_side_by_side():
     async def main():
         async with await aio.connect() as con:
-            sums = [await con.sql(f"SELECT sum(n) + {i} FROM range(100000) AS t(n)") for i in range(8)]
+            sums = [
+                await con.sql(f"SELECT sum(n) + {i} FROM range(100000) AS t(n)") for i in range(8)
+            ]
             rows = await asyncio.gather(*(s.fetchall() for s in sums))
             assert [row[0][0] - rows[0][0][0] for row in rows] == list(range(8))
 

@@ -159,8 +159,13 @@ print(time.perf_counter() - start)
 heavy = {"numpy", "pandas", "polars", "pyarrow", "duckdb", "asyncio"} & set(sys.modules)
 assert not heavy, heavy
 """
-    run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True,
-                         env={**os.environ}, cwd=os.getcwd())
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ},
+        cwd=os.getcwd(),
+    )
     if run.returncode != 0 and "No module named 'sheafdb'" in run.stderr:
         pytest.skip("the package is not installed")
     assert run.returncode == 0, run.stderr

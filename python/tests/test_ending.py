@@ -1,7 +1,5 @@
 """Statements that are to end before they are done."""
 
-import os
-import signal
 import subprocess
 import sys
 import threading

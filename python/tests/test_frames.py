@@ -64,7 +64,6 @@ def test_pandas_both_ways(con):
     assert out["c"].astype(str).tolist() == ["low", "high", "low"]
     assert out["b"].dtype == bool
     assert con.sql("SELECT count(*) FROM frame WHERE c = 'low' AND b").fetchone() == (2,)
-    con.table  # the frame is stored, too
     con.sql("CREATE TABLE stored AS SELECT n, s, x, t, z, c, b FROM frame")
     assert con.sql("SELECT z FROM stored").df()["z"][1] == frame["z"][1]
 
@@ -191,7 +190,9 @@ def test_data_of_one_piece_is_read_by_all_threads(con):
 
 
 def test_polars_pushes_into_the_database(con):
-    con.sql("CREATE TABLE t AS SELECT n, n % 10 AS g, n::DOUBLE PRECISION AS x FROM range(1000) AS t(n)")
+    con.sql(
+        "CREATE TABLE t AS SELECT n, n % 10 AS g, n::DOUBLE PRECISION AS x FROM range(1000) AS t(n)"
+    )
     lazy = con.table("t").lazy()
     assert lazy.collect_schema().names() == ["n", "g", "x"]
     some = lazy.filter((pl.col("g") == 3) & (pl.col("n") > 500)).select("n")
@@ -204,7 +205,10 @@ def test_polars_pushes_into_the_database(con):
     assert lazy.filter(pl.col("n") >= 3).head(4).collect()["n"].to_list() == [3, 4, 5, 6]
     assert lazy.group_by("g").agg(pl.col("n").sum()).collect().height == 10
     late = con.sql("SELECT TIMESTAMP '2026-01-01' AS t, 'a' AS s").lazy()
-    assert late.filter(pl.col("t") >= dt.datetime(2026, 1, 1), pl.col("s") == "a").collect().height == 1
+    assert (
+        late.filter(pl.col("t") >= dt.datetime(2026, 1, 1), pl.col("s") == "a").collect().height
+        == 1
+    )
 
 
 def test_conditions_of_polars_are_said_in_sql():

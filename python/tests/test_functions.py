@@ -14,7 +14,9 @@ def test_a_function_of_values(con):
 
 def test_a_function_of_columns(con):
     pc = pytest.importorskip("pyarrow.compute")
-    con.create_function("double_it", lambda a: pc.multiply(a, 2), ["DOUBLE"], "DOUBLE", vectorized=True)
+    con.create_function(
+        "double_it", lambda a: pc.multiply(a, 2), ["DOUBLE"], "DOUBLE", vectorized=True
+    )
     assert con.sql("SELECT double_it(n) FROM (VALUES (1.5), (NULL)) AS t(n)").fetchall() == [
         (3.0,),
         (None,),

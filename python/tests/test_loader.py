@@ -24,7 +24,9 @@ def test_shuffling_keeps_rows_together_and_all_of_them(con):
     second = np.concatenate([b["n"] for b in loader])
     assert sorted(first) == list(range(10_000)) == sorted(second)
     assert not np.array_equal(first, second), "each epoch has an order of its own"
-    assert np.array_equal(first, np.concatenate([b["n"] for b in rel.loader(64, shuffle=1000, seed=7)]))
+    assert np.array_equal(
+        first, np.concatenate([b["n"] for b in rel.loader(64, shuffle=1000, seed=7)])
+    )
     assert all((b["m"] == 2 * b["n"]).all() for b in loader)
     assert first[:64].max() < 1000
 

@@ -141,8 +141,12 @@ def test_rows_at_hand_end_too(con):
 
 
 def test_the_last_of_several_statements_is_a_relation(con):
-    rel = con.sql("CREATE TABLE t (n INT); INSERT INTO t VALUES (1), (2); SELECT n FROM t ORDER BY n;")
-    assert len(rel) == 2 and rel.limit(1).fetchall() == [(1,)] and rel.filter("n > 1").shape == (1, 1)
+    rel = con.sql(
+        "CREATE TABLE t (n INT); INSERT INTO t VALUES (1), (2); SELECT n FROM t ORDER BY n;"
+    )
+    assert (
+        len(rel) == 2 and rel.limit(1).fetchall() == [(1,)] and rel.filter("n > 1").shape == (1, 1)
+    )
     assert "SheafScan" in rel.explain()
 
 
@@ -154,4 +158,6 @@ def test_names_that_people_write_are_free(con):
     con.sql("DROP TABLE this")
     con.sql("CREATE TABLE this (m BIGINT)")
     assert this.columns == ["m"]
-    assert con.sql("SELECT 1 AS n").join(con.sql("SELECT 2 AS m"), how="cross").fetchall() == [(1, 2)]
+    assert con.sql("SELECT 1 AS n").join(con.sql("SELECT 2 AS m"), how="cross").fetchall() == [
+        (1, 2)
+    ]

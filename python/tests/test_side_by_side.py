@@ -2,8 +2,6 @@
 
 import pytest
 
-import sheafdb
-
 duckdb = pytest.importorskip("duckdb")
 pd = pytest.importorskip("pandas")
 
@@ -30,12 +28,17 @@ def test_the_same_answers(con):
     theirs.execute("DELETE FROM t WHERE id = 1")
     assert len(both("SELECT * FROM t ORDER BY id")) == 3
     assert con.table("t").get(4) == {"id": 4, "g": "z", "x": 8.0}
-    assert con.sql("SELECT * FROM t ORDER BY id").df().equals(
-        theirs.sql("SELECT * FROM t ORDER BY id").df()
-    ) or con.sql("SELECT * FROM t ORDER BY id").fetchall() == theirs.sql(
-        "SELECT * FROM t ORDER BY id"
-    ).fetchall()
-    assert con.sql("FROM frame").arrow().to_pylist() == theirs.sql("FROM frame").to_arrow_table().to_pylist()
+    assert (
+        con.sql("SELECT * FROM t ORDER BY id")
+        .df()
+        .equals(theirs.sql("SELECT * FROM t ORDER BY id").df())
+        or con.sql("SELECT * FROM t ORDER BY id").fetchall()
+        == theirs.sql("SELECT * FROM t ORDER BY id").fetchall()
+    )
+    assert (
+        con.sql("FROM frame").arrow().to_pylist()
+        == theirs.sql("FROM frame").to_arrow_table().to_pylist()
+    )
 
 
 def test_the_same_neighbours(con):
@@ -52,10 +55,18 @@ def test_the_same_vectors_in_lancedb(con, tmp_path):
     lancedb = pytest.importorskip("lancedb")
     pa = pytest.importorskip("pyarrow")
     rows = pa.table(
-        {"id": [1, 2, 3], "tag": ["a", "b", "a"], "e": pa.array([[0, 0], [1, 1], [5, 5]], pa.list_(pa.float32(), 2))}
+        {
+            "id": [1, 2, 3],
+            "tag": ["a", "b", "a"],
+            "e": pa.array([[0, 0], [1, 1], [5, 5]], pa.list_(pa.float32(), 2)),
+        }
     )
     new = pa.table(
-        {"id": [3, 4], "tag": ["z", "z"], "e": pa.array([[1, 0], [9, 9]], pa.list_(pa.float32(), 2))}
+        {
+            "id": [3, 4],
+            "tag": ["z", "z"],
+            "e": pa.array([[1, 0], [9, 9]], pa.list_(pa.float32(), 2)),
+        }
     )
     theirs = lancedb.connect(tmp_path / "lance").create_table("v", data=rows)
     con.sql("CREATE TABLE v (id BIGINT PRIMARY KEY, tag TEXT, e VECTOR(2))")

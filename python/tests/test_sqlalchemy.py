@@ -36,7 +36,10 @@ def test_tables_are_made_filled_and_read_back(engine):
     metadata.create_all(engine)
     metadata.create_all(engine)
     with engine.begin() as connection:
-        rows = [{"id": 1, "name": "Ada", "born": dt.date(1815, 12, 10)}, {"id": 2, "name": "Alan", "born": None}]
+        rows = [
+            {"id": 1, "name": "Ada", "born": dt.date(1815, 12, 10)},
+            {"id": 2, "name": "Alan", "born": None},
+        ]
         connection.execute(sa.insert(table), rows)
         found = connection.execute(sa.select(table.c.name).where(table.c.id == 2)).scalar_one()
         assert found == "Alan"

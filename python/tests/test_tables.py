@@ -25,7 +25,15 @@ def test_rows_come_in_many_shapes(con, users):
     assert len(users) == 7
     assert users.columns == ["id", "name", "born"] and users.primary_key == ["id"]
     names = users.rel().order("id").fetchall()
-    assert [row[1] for row in names] == ["Ada", "Alan", None, "Grace", "Edsger", "Barbara", "Donald"]
+    assert [row[1] for row in names] == [
+        "Ada",
+        "Alan",
+        None,
+        "Grace",
+        "Edsger",
+        "Barbara",
+        "Donald",
+    ]
 
 
 def test_rows_that_do_not_fit_are_refused_whole(users):
@@ -92,7 +100,9 @@ def test_names_have_schemas_and_quotes(con):
 def test_neighbours_are_found(con):
     con.sql("CREATE TABLE docs (id BIGINT PRIMARY KEY, tag TEXT, e VECTOR(2))")
     docs = con.table("docs")
-    docs.append({"id": [1, 2, 3], "tag": ["a", "b", "a"], "e": [[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]})
+    docs.append(
+        {"id": [1, 2, 3], "tag": ["a", "b", "a"], "e": [[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]}
+    )
     near = docs.search([0.0, 0.1], k=2)
     assert [row[0] for row in near.fetchall()] == [1, 2]
     assert near.columns == ["id", "tag", "e", "distance"]
@@ -115,7 +125,10 @@ def test_rows_one_by_one(con):
     import datetime as dt
     from decimal import Decimal
 
-    con.sql("CREATE TABLE t (n INTEGER, x REAL, s TEXT, b BOOLEAN, at TIMESTAMP, d DECIMAL(5,2), l INT[])")
+    con.sql(
+        "CREATE TABLE t (n INTEGER, x REAL, s TEXT, b BOOLEAN, at TIMESTAMP, "
+        "d DECIMAL(5,2), l INT[])"
+    )
     with con.appender("t") as rows:
         rows.append(1, 0.5, "a", True, dt.datetime(2026, 1, 1), Decimal("1.50"), [1, 2])
         rows.append(None, 2, None, None, None, None, None)
@@ -125,7 +138,11 @@ def test_rows_one_by_one(con):
         with pytest.raises(ValueError, match="7 values, not 1"):
             rows.append(3)
         rows.append(4, 0.5, "d", False, None, 3, [])
-    assert con.sql("SELECT n, x, s FROM t").fetchall() == [(1, 0.5, "a"), (None, 2.0, None), (4, 0.5, "d")]
+    assert con.sql("SELECT n, x, s FROM t").fetchall() == [
+        (1, 0.5, "a"),
+        (None, 2.0, None),
+        (4, 0.5, "d"),
+    ]
     assert con.sql("SELECT d, l FROM t WHERE n = 4").fetchone() == (Decimal("3.00"), [])
     with pytest.raises(sheafdb.ProgrammingError, match="closed"):
         rows.append(1)
