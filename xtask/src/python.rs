@@ -41,7 +41,8 @@ pub fn add(steps: &mut Steps) {
     steps.command(
         "Python types",
         Command::new(&python)
-            .args(["-m", "mypy", "--strict", "--cache-dir"])
+            .args(["-m", "mypy", "--strict", "--config-file", "python/pyproject.toml"])
+            .arg("--cache-dir")
             .arg(debug_dir().join("mypy-cache"))
             .args(["-p", "sheafdb"]),
     );
