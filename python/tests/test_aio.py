@@ -23,7 +23,8 @@ def test_statements_are_awaited():
             assert await rel.fetchall() == [(1,), (2,)]
             assert [row async for row in rel] == [(1,), (2,)]
             assert await rel.fetchone() == (1,)
-            pyarrow = pytest.importorskip("pyarrow")
+            import pyarrow
+
             here = pyarrow.table({"n": [5]})
             assert await (await con.sql("SELECT n FROM here")).fetchall() == [(5,)]
             assert (await (await con.sql("SELECT n FROM t")).arrow()).num_rows == 2
@@ -65,7 +66,7 @@ def test_a_cancelled_task_ends_its_statement_and_no_other():
 
 
 def test_a_cancelled_append_ends_no_other_statement(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
 
     async def main():
         async with await aio.connect(tmp_path / "db") as con:

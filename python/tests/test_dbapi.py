@@ -46,7 +46,8 @@ def test_a_cursor_runs_and_fetches(con):
 
 
 def test_results_of_cursors_have_all_forms(con):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
+
     cursor = con.execute("SELECT n FROM range(3) AS t(n)")
     assert cursor.arrow().to_pydict() == {"n": [0, 1, 2]}
     cursor = con.execute("SELECT n FROM range(3) AS t(n)")

@@ -121,7 +121,6 @@ time.sleep(0.2)
 
 @pytest.mark.parametrize("code", ENDINGS.values(), ids=ENDINGS.keys())
 def test_the_interpreter_ends_while_something_runs(code):
-    pytest.importorskip("pyarrow")
     code = f"LONG = {LONG!r}\nimport sheafdb\ncon = sheafdb.connect()\n{code}"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stderr) == (0, "")

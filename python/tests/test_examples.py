@@ -12,10 +12,10 @@ EXAMPLES = sorted((pathlib.Path(__file__).parents[1] / "examples").glob("*.py"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path, monkeypatch, capsys, tmp_path):
-    pytest.importorskip("pandas")
     arguments = [str(path)]
     if path.stem == "flights":
-        matplotlib = pytest.importorskip("matplotlib")
+        import matplotlib
+
         matplotlib.use("Agg")
         data = path.parents[2] / "cli/data/nycflights13/flights.parquet"
         arguments += [str(data), str(tmp_path / "delays.png")]
@@ -27,7 +27,6 @@ def test_an_example_runs(path, monkeypatch, capsys, tmp_path):
 
 
 def test_examples_are_typed(tmp_path):
-    pytest.importorskip("mypy")
     config = pathlib.Path(__file__).parents[1] / "pyproject.toml"
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(config)]
     command += ["--cache-dir", str(tmp_path), *map(str, EXAMPLES)]

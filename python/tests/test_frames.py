@@ -2,14 +2,13 @@
 
 import datetime as dt
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import sheafdb
-
-np = pytest.importorskip("numpy")
-pa = pytest.importorskip("pyarrow")
-pd = pytest.importorskip("pandas")
-pl = pytest.importorskip("polars")
 
 
 def test_arrow_both_ways(con):
@@ -137,7 +136,8 @@ def test_numpy_arrays_are_the_engines_memory(con):
 
 
 def test_duckdb_reads_relations_and_is_read(con):
-    duckdb = pytest.importorskip("duckdb")
+    import duckdb
+
     rel = con.sql("SELECT n, n % 2 = 0 AS even FROM range(10) AS t(n)")
     other = duckdb.connect()
     assert other.execute("SELECT sum(n) FROM rel WHERE even").fetchall() == [(20,)]

@@ -13,7 +13,8 @@ def test_a_function_of_values(con):
 
 
 def test_a_function_of_columns(con):
-    pc = pytest.importorskip("pyarrow.compute")
+    import pyarrow.compute as pc
+
     con.create_function(
         "double_it", lambda a: pc.multiply(a, 2), ["DOUBLE"], "DOUBLE", vectorized=True
     )
@@ -36,7 +37,8 @@ def test_what_a_function_raises_is_the_cause(con):
 
 
 def test_wrong_results_are_refused(con):
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
+
     con.create_function("short", lambda a: pa.array([1]), ["BIGINT"], "BIGINT", vectorized=True)
     with pytest.raises(sheafdb.OperationalError, match="1 values for 3 rows"):
         con.sql("SELECT short(n) FROM range(3) AS t(n)").fetchall()

@@ -1,10 +1,9 @@
 """Batches for training loops."""
 
+import numpy as np
 import pytest
 
 import sheafdb
-
-np = pytest.importorskip("numpy")
 
 
 def test_batches_are_whole_and_in_order(con):

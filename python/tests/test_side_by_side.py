@@ -1,9 +1,7 @@
 """The same things in sheafdb and duckdb: the page docs/python.md says how they are written."""
 
-import pytest
-
-duckdb = pytest.importorskip("duckdb")
-pd = pytest.importorskip("pandas")
+import duckdb
+import pandas as pd
 
 
 def test_the_same_answers(con):
@@ -52,8 +50,9 @@ def test_the_same_neighbours(con):
 
 
 def test_the_same_vectors_in_lancedb(con, tmp_path):
-    lancedb = pytest.importorskip("lancedb")
-    pa = pytest.importorskip("pyarrow")
+    import lancedb
+    import pyarrow as pa
+
     rows = pa.table(
         {
             "id": [1, 2, 3],

@@ -3,15 +3,13 @@
 import datetime as dt
 import threading
 
+import pandas as pd
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.dialects import registry
 
 import sheafdb
-
-sa = pytest.importorskip("sqlalchemy")
-pd = pytest.importorskip("pandas")
-
-from sqlalchemy import orm  # noqa: E402
-from sqlalchemy.dialects import registry  # noqa: E402
 
 registry.register("sheafdb", "sheafdb.sqlalchemy", "SheafDialect")
 

@@ -12,9 +12,10 @@ def users(con):
 
 
 def test_rows_come_in_many_shapes(con, users):
-    pa = pytest.importorskip("pyarrow")
-    pd = pytest.importorskip("pandas")
-    pl = pytest.importorskip("polars")
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
     assert users.append({"id": [1], "name": ["Ada"]}) == 1
     assert users.append([{"id": 2, "name": "Alan", "born": "1912-06-23"}, {"id": 3}]) == 2
     assert users.append(pa.table({"name": ["Grace"], "id": [4]})) == 1
@@ -109,7 +110,8 @@ def test_neighbours_are_found(con):
     assert docs.search([0, 0], where="tag = $1", params=("a",)).fetchall()[1][3] == pytest.approx(5)
     assert docs.search([3, 4], k=1, metric="cosine").fetchone()[0] == 3
     assert docs.search([1, 1], k=1, metric="ip").fetchone()[0] == 3
-    np = pytest.importorskip("numpy")
+    import numpy as np
+
     assert docs.search(np.array([3, 4], dtype="float32"), 1).fetchone()[0] == 3
     with pytest.raises(sheafdb.ProgrammingError, match="metrics are"):
         docs.search([0, 0], metric="hamming")
@@ -187,7 +189,8 @@ def test_tables_change_together(con, users):
 
 
 def test_arrays_of_numpy_are_columns(con):
-    np = pytest.importorskip("numpy")
+    import numpy as np
+
     con.sql(
         "CREATE TABLE a (i SMALLINT, u BIGINT, f REAL, b BOOLEAN, t TIMESTAMP, d DATE, s TEXT, "
         "v VECTOR(2), o BIGINT)"
@@ -247,7 +250,8 @@ def test_threads_share_an_appender(con):
     import datetime as dt
     import threading
 
-    np = pytest.importorskip("numpy")
+    import numpy as np
+
     con.sql("CREATE TABLE t (x REAL, d DATE)")
     rows = con.appender("t")
 

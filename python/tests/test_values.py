@@ -90,7 +90,7 @@ def test_parameters_of_a_zone_are_moments(con):
 
 
 def test_numpy_and_enumerations_are_parameters(con):
-    np = pytest.importorskip("numpy")
+    import numpy as np
 
     class Color(enum.Enum):
         RED = "red"
@@ -157,7 +157,8 @@ def test_large_texts_pass(con):
 
 
 def test_many_columns_pass(con):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
+
     wide = pyarrow.table({f"c{i}": [i] for i in range(2_000)})
     con.register("wide", wide)
     assert con.sql("SELECT c7, c1999 FROM wide").fetchone() == (7, 1999)
