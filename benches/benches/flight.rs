@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::{Int64Array, RecordBatch};
+use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::{FlightSqlServiceClient, PreparedStatement};
 use arrow_flight::sql::{
     CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
 };
-use arrow_flight::{FlightInfo, error::FlightError};
+use arrow_flight::{Empty, FlightInfo, error::FlightError};
 use futures::{StreamExt, TryStreamExt, stream};
 use sheaf_benches::{Failure, Report, Task, percentile, rate, timed};
 use sheaf_flight::{Options, Server};
@@ -200,11 +201,28 @@ async fn drain(client: &mut Client, info: FlightInfo) -> Result<u64, Failure> {
 
 /// One client that asks for single rows by a prepared statement: bind, announce, fetch.
 async fn points(served: &Served, report: &mut Report) -> Result<(), Failure> {
+    let samples = empty_calls(served).await?;
+    report.figure("a call that asks nothing, p50", shown(percentile(&samples, 50.0)));
     let mut asking = Asking::new(served, 1).await?;
     let samples = asking.points(POINTS).await?;
     report.figure("prepared point SELECT, p50", shown(percentile(&samples, 50.0)));
     report.figure("prepared point SELECT, p99", shown(percentile(&samples, 99.0)));
     Ok(())
+}
+
+/// How long calls take that ask nothing of the database, sorted: what is left is gRPC's, and the
+/// time that threads take to wake up.
+async fn empty_calls(served: &Served) -> Result<Vec<Duration>, Failure> {
+    let mut client = FlightServiceClient::new(served.channel().await?);
+    let mut samples = Vec::with_capacity(POINTS);
+    for _ in 0..POINTS {
+        let start = Instant::now();
+        let actions = client.list_actions(Empty {}).await?.into_inner();
+        actions.try_for_each(|_| std::future::ready(Ok(()))).await?;
+        samples.push(start.elapsed());
+    }
+    samples.sort();
+    Ok(samples)
 }
 
 /// A client with a prepared statement.
@@ -425,12 +443,16 @@ impl Served {
     }
 
     async fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.channel().await?))
+    }
+
+    async fn channel(&self) -> Result<Channel, Failure> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
         let endpoint = endpoint
             .tcp_nodelay(true)
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(16 << 20);
-        Ok(Client::new(endpoint.connect().await?))
+        Ok(endpoint.connect().await?)
     }
 
     /// What the process takes beyond mapped files.

@@ -38,6 +38,8 @@ mod files;
 mod functions;
 mod optimizer;
 mod point;
+#[cfg(feature = "polars")]
+pub mod polars;
 mod relation;
 mod scan;
 mod session;

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
-from ._sheafdb import Batches, Output
+from ._sheafdb import Batches
 from .errors import InterfaceError, ProgrammingError
-from .results import Results
-
-if TYPE_CHECKING:
-    from .connection import Connection
+from .results import Output, Results
 
 #: Name, type, and five things that nobody knows.
 Description = tuple[str, str, None, None, None, None, None]
+
+
+class Session(Protocol):
+    """What cursors are of: a connection with a database here, or with a server."""
+
+    def _run(self, sql: str, params: Any) -> Output | None: ...
+    def _run_many(self, sql: str, params: Iterable[Any]) -> Sequence[Output]: ...
 
 
 class Cursor(Results):
@@ -22,7 +26,7 @@ class Cursor(Results):
     #: How many rows ``fetchmany`` gives without a number.
     arraysize: int = 1
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Session) -> None:
         self._connection = connection
         self._output: Output | None = None
         #: Rows of the batch that is being fetched, the next one last.
@@ -31,7 +35,7 @@ class Cursor(Results):
         self._closed = False
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Any:
         """The connection that the cursor is of."""
         return self._connection
 

@@ -8,7 +8,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ._sheafdb import Batches, Output
+from ._sheafdb import Batches
+from .results import Results
 
 T = TypeVar("T")
 
@@ -48,8 +49,11 @@ class Preview:
         return f"{count} {rows}, {self.shown} shown" if cut else f"{count} {rows}"
 
 
-def preview(output: Output, shown: int) -> Preview:
+def preview(results: Results, shown: int) -> Preview:
     """Takes the first rows of a query, and ends it when enough are counted."""
+    output = results._open()
+    if isinstance(output, Batches):
+        return Preview(output, shown, len(output), True)
     batches: list[Batches] = []
     total = 0
     exact = True
@@ -155,3 +159,17 @@ def html(preview: Preview) -> str:
         f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
         f"<p>{escape.escape(preview.footer)}</p>"
     )
+
+
+class Shown(Results):
+    """Results that show their first rows where people look at them."""
+
+    def show(self, rows: int = ROWS) -> None:
+        """Prints the first rows."""
+        print(box(preview(self, rows)))
+
+    def __repr__(self) -> str:
+        return box(preview(self, ROWS))
+
+    def _repr_html_(self) -> str:
+        return html(preview(self, ROWS))

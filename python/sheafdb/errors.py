@@ -52,3 +52,21 @@ class ProgrammingError(DatabaseError):
 
 class NotSupportedError(DatabaseError):
     """The statement is understood, and not supported yet."""
+
+
+#: Exceptions by SQLSTATE, or its first two characters.
+_BY_STATE: dict[str, type[Error]] = {
+    "57014": QueryCancelled,
+    "22023": ProgrammingError,
+    "22": DataError,
+    "23": IntegrityError,
+    "0A": NotSupportedError,
+    "XX": InternalError,
+    **dict.fromkeys(["02", "26", "3D", "3F", "42"], ProgrammingError),
+    **dict.fromkeys(["08", "25", "38", "40", "53", "54", "55", "57", "58"], OperationalError),
+}
+
+
+def of_state(state: str) -> type[Error]:
+    """The class of the exception for an SQLSTATE."""
+    return _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or DatabaseError

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from . import display
 from ._sheafdb import Batches, Columns, Output, Query, Source, Statement
-from .errors import InterfaceError, ProgrammingError
-from .results import Results, batches
+from .display import Shown
+from .errors import InterfaceError, NotSupportedError, ProgrammingError
+from .plan import Plan
 from .sources import Named
 from .text import literal, quoted
 
@@ -21,13 +20,15 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .loader import Loader
 
+#: The version of datafusion-python whose sessions take relations: another has other structures.
+_DATAFUSION = "55"
 #: The relation that a derived one stands on.
 _THIS = "this"
 #: The same where tables are written, which may have any name that people write.
 _ROWS = '"$rows"'
 
 
-class Relation(Results):
+class Relation(Shown):
     """A query on a database. It runs, at the newest snapshot, each time that it is asked for rows.
 
     >>> import sheafdb
@@ -51,7 +52,6 @@ class Relation(Results):
         self._relations = relations
         self._rows: Batches | None = None
         self._described: Columns | Batches | None = None
-        self._fetching: Iterator[tuple[Any, ...]] | None = None
 
     @classmethod
     def _of_rows(cls, connection: Connection, rows: Batches) -> Relation:
@@ -64,7 +64,6 @@ class Relation(Results):
         relation._relations = [(_THIS, Source.computed(rows))]
         relation._rows = rows
         relation._described = rows
-        relation._fetching = None
         return relation
 
     def _open(self) -> Output | Batches:
@@ -106,6 +105,22 @@ class Relation(Results):
         """The columns as a schema of Arrow's C interface."""
         return self._describe().__arrow_c_schema__()
 
+    def __datafusion_table_provider__(self, session: Any) -> Any:
+        """The query as a table of datafusion-python: ``ctx.register_table("name", rel)``.
+
+        Each query there runs this one anew, with the columns, conditions and limit that it needs.
+        """
+        theirs = version("datafusion")
+        if theirs.partition(".")[0] != _DATAFUSION:
+            raise NotSupportedError(
+                f"tables are for datafusion {_DATAFUSION}, and this is {theirs}: "
+                f"pip install 'datafusion=={_DATAFUSION}.*'"
+            )
+        relation = self if self._statement is not None else self.select()
+        assert relation._statement is not None
+        ours = self._connection._session
+        return relation._statement.mount(ours, relation._values, relation._relations, session)
+
     def __len__(self) -> int:
         """How many rows there are. Runs the query to count."""
         if self._rows is not None:
@@ -116,20 +131,6 @@ class Relation(Results):
     def __bool__(self) -> bool:
         """Whether there is a relation: ``if rel`` is not to count its rows."""
         return True
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        """The next row; ``None`` after the last, when the next call begins anew."""
-        rows = self.fetchmany(1)
-        return rows[0] if rows else None
-
-    def fetchmany(self, size: int = 1) -> list[tuple[Any, ...]]:
-        """The next rows; fewer than so many after the last, when the next call begins anew."""
-        if self._fetching is None:
-            self._fetching = (row for batch in batches(self) for row in batch.rows())
-        rows = list(islice(self._fetching, size))
-        if len(rows) < size:
-            self._fetching = None
-        return rows
 
     def filter(self, condition: str, params: Any = None) -> Relation:
         """The rows for which a condition holds."""
@@ -222,15 +223,12 @@ class Relation(Results):
 
         return plot(self, x, y, kind, **options)
 
-    def explain(self, analyze: bool = False) -> str:
-        """The plan of the query; with ``analyze`` after running it, with what each step took."""
+    def explain(self, analyze: bool = False) -> Plan:
+        """The plan of the query: text, and a tree in a notebook. With ``analyze`` after running
+        it, with the rows and the time of each step."""
         verb = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
         explained = self._connection._with(f"{verb} {self._sql}", self._relations, self._values)
-        return "\n".join(row[-1] for row in explained.fetchall())
-
-    def show(self, rows: int = display.ROWS) -> None:
-        """Prints the first rows."""
-        print(display.box(self._preview(rows)))
+        return Plan("\n".join(row[-1] for row in explained.fetchall()))
 
     def create(self, table: str) -> None:
         """Makes a table of the rows, in one commit."""
@@ -287,16 +285,3 @@ class Relation(Results):
         if connection is self._connection:
             return Query(self._sql, self._values, self._relations)
         return Source.streamed(self, False)
-
-    def _preview(self, rows: int) -> display.Preview:
-        if self._rows is not None:
-            return display.Preview(self._rows, rows, len(self._rows), True)
-        opened = self._open()
-        assert isinstance(opened, Output)
-        return display.preview(opened, rows)
-
-    def __repr__(self) -> str:
-        return display.box(self._preview(display.ROWS))
-
-    def _repr_html_(self) -> str:
-        return display.html(self._preview(display.ROWS))

@@ -6,17 +6,19 @@ are the connection's there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
-from ._sheafdb import Batches
+from . import errors
+from ._sheafdb import Batches, Session
+from .cursor import Cursor
+from .display import Shown
 from .errors import InterfaceError, NotSupportedError, ProgrammingError
 from .parameters import bind
-from .results import Results
 from .sources import rows_of
 from .text import parts, quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Schemes of addresses, and those of the driver.
 _SCHEMES = {"flight": "grpc", "flight+tls": "grpc+tls", "grpc": "grpc", "grpc+tls": "grpc+tls"}
@@ -36,6 +38,7 @@ def connect(address: str, config: dict[str, Any]) -> RemoteConnection:
     if scheme not in _SCHEMES:
         raise InterfaceError(f"'{scheme}://' is not an address: write flight://host:port")
     try:
+        import pyarrow  # noqa: F401
         from adbc_driver_flightsql import dbapi
     except ImportError:
         raise InterfaceError(
@@ -56,7 +59,29 @@ def connect(address: str, config: dict[str, Any]) -> RemoteConnection:
             case _:
                 raise ProgrammingError(f"a connection with a server has no option '{name}'")
     uri = f"{_SCHEMES[scheme]}://{place}"
-    return RemoteConnection(dbapi.connect(uri, db_kwargs=options, autocommit=True))
+    with _as_ours():
+        return RemoteConnection(dbapi.connect(uri, db_kwargs=options, autocommit=True))
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    """Raises what the driver and its streams raise as the exceptions of this package."""
+    import adbc_driver_manager
+    import pyarrow
+
+    try:
+        yield
+    except (adbc_driver_manager.Error, pyarrow.ArrowException, OSError) as error:
+        message = str(error)
+        # The server says the state in front of its message.
+        state = _STATE.search(message)
+        kind = errors.of_state(state[1]) if state else errors.OperationalError
+        ours = kind(message)
+        ours.sqlstate = state[1] if state else None
+        raise ours from error
+
+
+_STATE = re.compile(r"\[([0-9A-Z]{5})\] ")
 
 
 class RemoteConnection:
@@ -68,27 +93,28 @@ class RemoteConnection:
 
     def sql(self, query: str, params: Any = None) -> RemoteRelation:
         """A query, which runs when its rows are asked for; anything else runs now."""
-        from .connection import default_connection
-
         text, values = bind(query, params)
-        # What kind of statement it is, our own parser knows.
-        if default_connection()._session.prepare(text).is_query:
+        if _parsed(text).is_query:
             return RemoteRelation(self, text, values)
-        rows = RemoteRelation(self, text, values)._run()
+        output = self._run_one(text, values)
+        rows = output.collect()
         return cast(
-            "RemoteRelation", RemoteRelation(self, text, values, rows) if rows.names else None
+            "RemoteRelation", RemoteRelation(self, text, values, rows) if output.has_rows else None
         )
 
-    def execute(self, sql: str, params: Any = None) -> Any:
-        """Runs a statement now; gives the driver's cursor."""
-        text, values = bind(sql, params)
-        cursor = self.adbc.cursor()
-        cursor.execute(text, values or None)
-        return cursor
+    def execute(self, sql: str, params: Any = None) -> Cursor:
+        """Runs one or more statements now; the rows of the last can be fetched."""
+        return self.cursor().execute(sql, params)
 
-    def cursor(self) -> Any:
-        """A cursor of the driver."""
-        return self.adbc.cursor()
+    def executemany(self, sql: str, params: Iterable[Any]) -> Cursor:
+        """Runs a statement once for each of the parameters."""
+        return self.cursor().executemany(sql, params)
+
+    def cursor(self) -> Cursor:
+        """A cursor of PEP 249 in this session."""
+        if self.adbc is None:
+            raise ProgrammingError("the connection is closed")
+        return Cursor(self)
 
     def table(self, name: str) -> RemoteTable:
         """A table of the served database."""
@@ -113,8 +139,124 @@ class RemoteConnection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _run(self, sql: str, params: Any) -> RemoteOutput | None:
+        """Runs all statements of a text; gives what the last one gave."""
+        text, values = bind(sql, params)
+        texts = Session.split(text)
+        if not texts:
+            return None
+        *before, last = texts
+        if before and values:
+            raise ProgrammingError("parameters are for one statement, the text has several")
+        for statement in before:
+            self._run_one(statement, []).close()
+        return self._run_one(last, values)
 
-class RemoteRelation(Results):
+    def _run_many(self, sql: str, params: Iterable[Any]) -> list[RemoteOutput]:
+        return [self._run_one(*bind(sql, one)) for one in params]
+
+    def _run_one(self, text: str, values: list[Any]) -> RemoteOutput:
+        if self.adbc is None:
+            raise ProgrammingError("the connection is closed")
+        only_counts = _parsed(text).only_counts
+        with _as_ours():
+            cursor = self.adbc.cursor()
+            try:
+                if only_counts:
+                    # A statement says how many rows it changed only if it may be one of many.
+                    cursor.executemany(text, [values] if values else None)
+                else:
+                    cursor.execute(text, values or None)
+                return RemoteOutput(cursor, cursor.rowcount if only_counts else None)
+            except BaseException:
+                cursor.close()
+                raise
+
+
+def _parsed(text: str) -> Any:
+    """A statement of the server as our own parser reads it."""
+    from .connection import default_connection
+
+    return default_connection()._session.prepare(text)
+
+
+class RemoteOutput:
+    """What a statement gave on the server, with what ``Output`` has."""
+
+    #: The server does not say what was done, nor what there is to know about it.
+    tag: str | None = None
+    notice: str | None = None
+
+    def __init__(self, cursor: Any, count: int | None) -> None:
+        #: How many rows were changed, where that is counted.
+        self.count = count
+        self._cursor = cursor
+        self._reader = None if count is not None else cursor.fetch_record_batch()
+        if self._reader is None:
+            self._columns = Batches.of_columns({})
+            self.close()
+        else:
+            self._columns = Batches.read(self._reader.schema.empty_table())
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether it gives rows."""
+        return bool(self._columns.names)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return self._columns.names
+
+    @property
+    def types(self) -> list[str]:
+        """The SQL names of the columns' types."""
+        return self._columns.types
+
+    def next(self) -> Batches | None:
+        """The next rows; ``None`` after the last."""
+        batch = self._next()
+        return None if batch is None else Batches.read(batch)
+
+    def collect(self) -> Batches:
+        """All rows that were not taken."""
+        batches = []
+        while (batch := self.next()) is not None:
+            batches.append(batch)
+        return Batches.joined(self._columns, batches)
+
+    def close(self) -> None:
+        """Ends the statement, if rows are still to come."""
+        self._reader = None
+        with _as_ours():
+            self._cursor.close()
+
+    def _next(self) -> Any:
+        """The next rows as a batch of pyarrow; ``None`` after the last."""
+        if self._reader is None:
+            return None
+        with _as_ours():
+            try:
+                return self._reader.read_next_batch()
+            except StopIteration:
+                self.close()
+                return None
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        import pyarrow
+
+        if self._reader is None:
+            return self._columns.__arrow_c_stream__(requested_schema)
+        # Whoever reads the stream keeps the statement.
+        batches = iter(self._next, None)
+        reader = pyarrow.RecordBatchReader.from_batches(self._reader.schema, batches)
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> Any:
+        return self._columns.__arrow_c_schema__()
+
+
+class RemoteRelation(Shown):
     """A query on a served database, in every form that a local one has."""
 
     def __init__(
@@ -124,29 +266,11 @@ class RemoteRelation(Results):
         self._sql = sql
         self._values = values
         self._rows = rows
-        self._fetching: Iterator[tuple[Any, ...]] | None = None
 
-    def _run(self) -> Batches:
-        with self._connection.execute(self._sql, self._values) as cursor:
-            return Batches.read(cursor.fetch_record_batch())
-
-    def _open(self) -> Batches:
-        return self._rows if self._rows is not None else self._run()
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        """The next row; ``None`` after the last, when the next call begins anew."""
-        if self._fetching is None:
-            self._fetching = iter(self.fetchall())
-        row = next(self._fetching, None)
-        if row is None:
-            self._fetching = None
-        return row
-
-    def __repr__(self) -> str:
-        from . import display
-
-        rows = self._collect()
-        return display.box(display.Preview(rows, display.ROWS, len(rows), True))
+    def _open(self) -> RemoteOutput | Batches:
+        if self._rows is not None:
+            return self._rows
+        return self._connection._run_one(self._sql, self._values)
 
 
 class RemoteTable:
@@ -170,17 +294,19 @@ class RemoteTable:
         action = f"UPDATE SET {', '.join(changed)}" if changed else "NOTHING"
         self._connection.execute("DROP TABLE IF EXISTS sheafdb_upsert").close()
         self._ingest("sheafdb_upsert", rows, temporary=True)
-        self._connection.execute(
+        upserted = self._connection.execute(
             f"INSERT INTO {self._name} ({names}) SELECT {names} FROM sheafdb_upsert "
             f"ON CONFLICT ({', '.join(map(quoted, keys))}) DO {action}"
-        ).close()
+        )
         self._connection.execute("DROP TABLE sheafdb_upsert").close()
-        return len(rows)
+        return upserted.rowcount
 
     def _ingest(self, name: str, data: Any, temporary: bool) -> int:
         schema, table = parts(name)
         mode = "create" if temporary else "append"
-        with self._connection.adbc.cursor() as cursor:
+        if self._connection.adbc is None:
+            raise ProgrammingError("the connection is closed")
+        with _as_ours(), self._connection.adbc.cursor() as cursor:
             return int(
                 cursor.adbc_ingest(
                     table, rows_of(data), mode, db_schema_name=schema, temporary=temporary
@@ -189,10 +315,7 @@ class RemoteTable:
 
     def delete(self, where: str, params: Any = None) -> int:
         """Deletes the rows for which a condition holds; returns how many."""
-        # The driver does not say how many rows a statement changed.
-        sql = f"DELETE FROM {self._name} WHERE {where} RETURNING 1"
-        with self._connection.execute(sql, params) as cursor:
-            return len(cursor.fetchall())
+        return self._connection.execute(f"DELETE FROM {self._name} WHERE {where}", params).rowcount
 
     def __len__(self) -> int:
         return int(self._connection.sql(f"SELECT count(*) FROM {self._name}").fetchall()[0][0])

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ._sheafdb import Batches, Output
-from .errors import InterfaceError
+from ._sheafdb import Batches
+from .errors import DataError, InterfaceError
 
 if TYPE_CHECKING:
     import numpy
     import pandas
     import polars
     import pyarrow
+
+
+class Output(Protocol):
+    """What a statement gave: rows as they come, or what it did."""
+
+    @property
+    def has_rows(self) -> bool: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def types(self) -> list[str]: ...
+    @property
+    def count(self) -> int | None: ...
+    @property
+    def tag(self) -> str | None: ...
+    @property
+    def notice(self) -> str | None: ...
+    def next(self) -> Batches | None: ...
+    def collect(self) -> Batches: ...
+    def close(self) -> None: ...
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+    def __arrow_c_schema__(self) -> Any: ...
 
 
 class Results:
@@ -29,6 +52,23 @@ class Results:
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The rows as a stream of Arrow's C interface."""
         return self._open().__arrow_c_stream__(requested_schema)
+
+    #: Rows that ``fetchone`` and ``fetchmany`` will give.
+    _fetching: Iterator[tuple[Any, ...]] | None = None
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row; ``None`` after the last, when the next call begins anew."""
+        rows = self.fetchmany(1)
+        return rows[0] if rows else None
+
+    def fetchmany(self, size: int = 1) -> list[tuple[Any, ...]]:
+        """The next rows; fewer than so many after the last, when the next call begins anew."""
+        if self._fetching is None:
+            self._fetching = (row for batch in batches(self) for row in batch.rows())
+        rows = list(islice(self._fetching, size))
+        if len(rows) < size:
+            self._fetching = None
+        return rows
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows as tuples."""
@@ -88,6 +128,26 @@ class Results:
         """All rows as a tensor of PyTorch for each column of numbers or vectors."""
         return tensors(self.fetchnumpy())
 
+    def jax(self) -> dict[str, Any]:
+        """All rows as an array of JAX for each column of numbers or vectors.
+
+        JAX makes them 32 bits wide unless ``jax_enable_x64`` is on; integers that do not fit are
+        an error.
+        """
+        jax = needed("jax.numpy")
+        wide = bool(jax.config.jax_enable_x64)
+        made = {}
+        for name, array in _floats_for_nulls(self.fetchnumpy()):
+            narrow = {"i": "int32", "u": "uint32"}.get(array.dtype.kind)
+            if narrow and not wide and array.itemsize > 4:
+                if (array != array.astype(narrow)).any():
+                    raise DataError(
+                        f"column '{name}' has integers of more than 32 bits: "
+                        "jax.config.update('jax_enable_x64', True) lets JAX have them"
+                    )
+            made[name] = jax.numpy.asarray(array)
+        return made
+
     to_arrow_table = arrow
     to_df = df
 
@@ -107,18 +167,21 @@ def batches(results: Results) -> Iterator[Batches]:
 
 def tensors(arrays: dict[str, numpy.ndarray]) -> dict[str, Any]:
     """A tensor for each array of numbers; NULL is NaN in one of floats."""
-    torch = needed("torch")
+    tensor = needed("torch").tensor
+    return {name: tensor(array) for name, array in _floats_for_nulls(arrays)}
+
+
+def _floats_for_nulls(arrays: dict[str, numpy.ndarray]) -> Iterator[tuple[str, numpy.ndarray]]:
+    """The arrays of numbers; those with NULLs as floats that are NaN there."""
     import numpy as np
 
-    made = {}
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":
             continue
         if isinstance(array, np.ma.MaskedArray):
             floats = np.ma.getdata(array).astype("float32" if array.itemsize < 4 else "float64")
             array = np.where(np.ma.getmaskarray(array), np.nan, floats)
-        made[name] = torch.tensor(array)
-    return made
+        yield name, array
 
 
 def needed(module: str) -> Any:
@@ -126,7 +189,8 @@ def needed(module: str) -> Any:
     try:
         return __import__(module)
     except ImportError:
-        raise InterfaceError(f"{module} is not installed: pip install {module}") from None
+        package = module.partition(".")[0]
+        raise InterfaceError(f"{package} is not installed: pip install {package}") from None
 
 
 def array_of(rows: Batches, column: int) -> numpy.ndarray:

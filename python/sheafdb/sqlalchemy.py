@@ -1,4 +1,5 @@
-"""SQLAlchemy's dialect: ``create_engine("sheafdb:///folder")``, or ``"sheafdb://"`` in memory.
+"""SQLAlchemy's dialect: ``create_engine("sheafdb:///folder")``, ``"sheafdb://"`` in memory, or
+``"sheafdb://user:password@host:port"`` for a database that a server has.
 
 Statements are compiled as PostgreSQL's. Each is committed when it is done, so commits and
 rollbacks of SQLAlchemy do nothing.
@@ -14,7 +15,6 @@ from sqlalchemy.engine import default, reflection
 from sqlalchemy.pool import StaticPool
 
 from .connection import MEMORY
-from .errors import ProgrammingError
 
 #: The types of columns by the names that SQL gives them.
 _TYPES: dict[str, type[types.TypeEngine[Any]]] = {
@@ -53,6 +53,10 @@ def type_of(name: str) -> types.TypeEngine[Any]:
     if head == "timestamptz":
         return types.TIMESTAMP(timezone=True)
     return _TYPES.get(head, types.NullType)()
+
+
+def _is_yes(text: str) -> bool:
+    return text.lower() in ("true", "1", "yes", "on")
 
 
 class _DDLCompiler(postgresql.PGDDLCompiler):
@@ -101,16 +105,18 @@ class SheafDialect(default.DefaultDialect):
     @classmethod
     def get_pool_class(cls, url: Any) -> Any:
         """A database in memory is its connection's: the engine keeps one for all."""
-        return super().get_pool_class(url) if url.database else StaticPool
+        return super().get_pool_class(url) if url.database or url.host else StaticPool
 
     def create_connect_args(self, url: Any) -> Any:
-        """The folder, and options as the query of the URL has them."""
+        """The folder or the server, and options as the query of the URL has them."""
+        given = {n: v if isinstance(v, str) else v[-1] for n, v in url.query.items()}
+        if url.host:
+            return self._server(url, given)
         options: dict[str, Any] = {}
-        for name, value in url.query.items():
-            text = value if isinstance(value, str) else value[-1]
+        for name, text in given.items():
             match name:
                 case "read_only" | "create" | "background":
-                    options[name] = text.lower() in ("true", "1", "yes", "on")
+                    options[name] = _is_yes(text)
                 case "memtable_bytes" | "log_bytes" | "segment_rows":
                     options[name] = int(text)
                 case "sync_interval":
@@ -118,6 +124,17 @@ class SheafDialect(default.DefaultDialect):
                 case _:
                     options[name] = text
         return [url.database or MEMORY], options
+
+    def _server(self, url: Any, options: dict[str, str]) -> Any:
+        if url.database:
+            raise exc.ArgumentError(f"a server has one database: leave out '/{url.database}'")
+        scheme = "flight+tls" if _is_yes(options.pop("tls", "no")) else "flight"
+        # An address with colons is written in brackets, which the URL has no more.
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        port = f":{url.port}" if url.port else ""
+        who = {"user": url.username, "password": url.password}
+        given = {name: value for name, value in who.items() if value is not None}
+        return [f"{scheme}://{host}{port}"], {**given, **options}
 
     def do_rollback(self, dbapi_connection: Any) -> None:
         """Each statement is committed when it is done."""
@@ -199,14 +216,15 @@ class SheafDialect(default.DefaultDialect):
         self, connection: Any, table_name: str, schema: str | None = None, **_: Any
     ) -> Any:
         """The columns of the primary key."""
-        quote = self.identifier_preparer.quote_identifier
-        name = f"{quote(schema or 'public')}.{quote(table_name)}"
-        driver = connection.connection.driver_connection
-        try:
-            key = driver.table(name).primary_key
-        except ProgrammingError:
-            key = []
-        return {"constrained_columns": key, "name": None}
+        sql = (
+            "SELECT column_name, constraint_name FROM information_schema.key_column_usage "
+            "WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position"
+        )
+        rows = connection.exec_driver_sql(sql, (schema or "public", table_name)).fetchall()
+        return {
+            "constrained_columns": [column for column, _ in rows],
+            "name": rows[0][1] if rows else None,
+        }
 
     def get_foreign_keys(self, *_: Any, **__: Any) -> list[Any]:
         """There are none."""

@@ -78,6 +78,10 @@ class Table:
         """Its rows as a stream of Arrow's C interface."""
         return self.rel().__arrow_c_stream__(requested_schema)
 
+    def __datafusion_table_provider__(self, session: Any) -> Any:
+        """The table as one of datafusion-python: ``ctx.register_table("t", con.table("t"))``."""
+        return self.rel().__datafusion_table_provider__(session)
+
     def lazy(self) -> polars.LazyFrame:
         """Its rows as a lazy frame of polars."""
         return self.rel().lazy()
@@ -87,11 +91,8 @@ class Table:
 
         ``data`` is an Arrow table or stream, a DataFrame, a dict of columns or a list of dicts.
         """
-        columns, _ = self._connection._session.table(self._name)
         schema, name = parts(self._name)
-        return self._connection._session.ingest(
-            schema, name, rows_of(data), create=False, replace=False, append=True
-        )
+        return self._connection._session.append(schema, name, rows_of(data))
 
     def upsert(self, data: Any, key: str | list[str] | None = None) -> int:
         """Adds rows, in place of those with the same key, in one commit; returns how many.

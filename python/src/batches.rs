@@ -9,12 +9,12 @@ use arrow::error::ArrowError;
 use pyo3::exceptions::{PyIndexError, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyTuple};
+use pyo3_arrow::PySchema;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use pyo3_arrow::input::{AnyArray, AnyRecordBatch};
 
 use crate::errors::exception;
 use crate::numpy::{self, Buffer};
-use crate::output::Output;
 use crate::{objects, parameters};
 
 /// Rows in memory.
@@ -95,11 +95,11 @@ impl Batches {
         Ok(Self::new(schema, batches.map_err(|error| exception(py, &error.into()))?))
     }
 
-    /// The rows of several that an output gave.
+    /// The rows of several with one schema.
     #[staticmethod]
-    fn joined(output: &Output, parts: Vec<PyRef<'_, Self>>) -> Self {
+    fn joined(schema: PySchema, parts: Vec<PyRef<'_, Self>>) -> Self {
         let batches = parts.iter().flat_map(|part| part.batches.clone()).collect();
-        Self::new(output.columns(), batches)
+        Self::new(schema.into_inner(), batches)
     }
 
     fn __len__(&self) -> usize {

@@ -3,9 +3,11 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::kernels::numeric::sub;
 use arrow::compute::{CastOptions, cast_with_options, concat};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Float64Type};
+use arrow::error::ArrowError;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -62,8 +64,21 @@ impl Function {
             )));
         }
         let strictly = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(&result, &self.returns, &strictly)
-            .map_err(|error| PyTypeError::new_err(error.to_string()))
+        let refused = |error: ArrowError| PyTypeError::new_err(error.to_string());
+        let cast = cast_with_options(&result, &self.returns, &strictly).map_err(refused)?;
+        // It cuts what is behind the point.
+        let given = result.data_type();
+        if self.returns.is_integer() && !given.is_integer() && given.is_numeric() {
+            let back = cast_with_options(&cast, given, &strictly).map_err(refused)?;
+            let lost = sub(&back, &result).map_err(refused)?;
+            let lost = cast_with_options(&lost, &DataType::Float64, &strictly).map_err(refused)?;
+            if lost.as_primitive::<Float64Type>().iter().flatten().any(|lost| lost != 0.0) {
+                let returns = sheafdb::sql_name(&self.returns);
+                let what = format!("the function gave a number with a fraction, not a {returns}");
+                return Err(PyTypeError::new_err(what));
+            }
+        }
+        Ok(cast)
     }
 
     fn call_columns(&self, py: Python<'_>, columns: &[ArrayRef]) -> PyResult<ArrayRef> {

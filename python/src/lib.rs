@@ -17,6 +17,7 @@ mod classes;
 mod ending;
 mod errors;
 mod function;
+mod mount;
 mod numpy;
 mod objects;
 mod options;

@@ -49,8 +49,7 @@ pub fn values(column: &ArrayRef) -> Option<Buffer> {
         if has_holes || matches!(item.data_type(), DataType::FixedSizeList(..)) {
             return None;
         }
-        let from = if rows == 0 { 0 } else { list.value_offset(0) as usize };
-        let flat = values(&list.values().slice(from, rows * size))?;
+        let flat = values(list.values())?;
         return Some(Buffer { shape: vec![rows, size], ..flat });
     }
     let (kind, wide) = kind(column.data_type())?;

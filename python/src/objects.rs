@@ -95,9 +95,7 @@ pub fn objects<'py>(py: Python<'py>, column: &dyn Array) -> PyResult<Objects<'py
             let list = column.as_fixed_size_list();
             let values = objects(py, list.values())?;
             let size = usize::try_from(list.value_length()).unwrap_or_default();
-            // The values of a sliced array are those of the whole.
-            let from = list.value_offset(0) as usize;
-            sliced(py, column, |row| (from + row * size, from + (row + 1) * size), &values)
+            sliced(py, column, |row| (row * size, (row + 1) * size), &values)
         }
         DataType::Struct(_) => structs(py, column),
         DataType::Map(_, _) => maps(py, column),
@@ -243,9 +241,11 @@ fn lists<'py, O: OffsetSizeTrait>(
     column: &dyn Array,
     list: &arrow::array::GenericListArray<O>,
 ) -> PyResult<Objects<'py>> {
-    let values = objects(py, list.values())?;
-    let offsets = list.offsets();
-    sliced(py, column, |row| (offsets[row].as_usize(), offsets[row + 1].as_usize()), &values)
+    // A slice of an array has the values of the whole.
+    let offsets: Vec<usize> = list.offsets().iter().map(|offset| offset.as_usize()).collect();
+    let (start, end) = (offsets[0], offsets[list.len()]);
+    let values = objects(py, &list.values().slice(start, end - start))?;
+    sliced(py, column, |row| (offsets[row] - start, offsets[row + 1] - start), &values)
 }
 
 /// For each row a list of some of the values.
@@ -275,13 +275,15 @@ fn structs<'py>(py: Python<'py>, column: &dyn Array) -> PyResult<Objects<'py>> {
 
 fn maps<'py>(py: Python<'py>, column: &dyn Array) -> PyResult<Objects<'py>> {
     let map = column.as_map();
-    let (keys, values) = (objects(py, map.keys())?, objects(py, map.values())?);
     let offsets = map.offsets();
+    let (start, end) = (offsets[0] as usize, offsets[map.len()] as usize);
+    let keys = objects(py, &map.keys().slice(start, end - start))?;
+    let values = objects(py, &map.values().slice(start, end - start))?;
     let rows = (0..map.len()).map(|row| map.is_valid(row).then_some(row));
     each(py, map.len(), rows, |row| {
         let dict = PyDict::new(py);
         for at in offsets[row] as usize..offsets[row + 1] as usize {
-            dict.set_item(&keys[at], &values[at])?;
+            dict.set_item(&keys[at - start], &values[at - start])?;
         }
         Ok(dict.into_any())
     })

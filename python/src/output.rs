@@ -77,7 +77,7 @@ impl Output {
     }
 
     /// The columns of its rows.
-    pub fn columns(&self) -> SchemaRef {
+    fn columns(&self) -> SchemaRef {
         self.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()))
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::datatypes::SchemaRef;
-use futures::stream;
+use futures::{FutureExt, stream};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
@@ -22,6 +23,7 @@ use crate::batches::{self, Batches};
 use crate::ending::next_of;
 use crate::errors::{programming_error, raised};
 use crate::function::Function;
+use crate::mount;
 use crate::options::Options;
 use crate::output::Output;
 use crate::parameters;
@@ -100,6 +102,11 @@ impl Session {
         Ok(self.both(py)?.1)
     }
 
+    /// Whether it was given back.
+    pub fn is_closed(&self) -> bool {
+        self.open.lock().is_none()
+    }
+
     /// The session, and what keeps its database open.
     pub fn both(&self, py: Python<'_>) -> PyResult<(Arc<Open>, Handle)> {
         let both = self.open.lock().clone();
@@ -167,7 +174,7 @@ impl Session {
 
     #[getter]
     fn closed(&self) -> bool {
-        self.open.lock().is_none()
+        self.is_closed()
     }
 
     /// Gives the session back; the database is closed with the last of its sessions.
@@ -265,31 +272,21 @@ impl Session {
         Ok((commit.inserted, commit.deleted))
     }
 
-    /// Puts rows into a table in one commit; returns how many there were.
-    #[pyo3(signature = (schema, table, data, *, create, replace, append, temporary = false))]
-    #[expect(clippy::too_many_arguments, reason = "named in Python")]
-    fn ingest(
+    /// Adds rows to a table in one commit; returns how many there were.
+    fn append(
         &self,
         py: Python<'_>,
         schema: Option<String>,
         table: String,
         data: AnyRecordBatch,
-        create: bool,
-        replace: bool,
-        append: bool,
-        temporary: bool,
     ) -> PyResult<u64> {
         let handle = self.handle(py)?;
         let target = Ingest {
             schema,
             table,
-            temporary,
-            if_missing: if create { IfMissing::Create } else { IfMissing::Fail },
-            if_there: match (replace, append) {
-                (true, _) => IfThere::Replace,
-                (false, true) => IfThere::Append,
-                (false, false) => IfThere::Fail,
-            },
+            temporary: false,
+            if_missing: IfMissing::Fail,
+            if_there: IfThere::Append,
         };
         let mut reader = data.into_reader()?;
         let schema = reader.schema();
@@ -313,6 +310,12 @@ impl Statement {
     #[getter]
     fn is_query(&self) -> bool {
         self.prepared.is_query()
+    }
+
+    /// Whether it changes rows and gives none.
+    #[getter]
+    fn only_counts(&self) -> bool {
+        self.prepared.only_counts()
     }
 
     /// The relations that it names without a schema.
@@ -353,6 +356,21 @@ impl Statement {
         Ok(description.columns.map(|schema| Columns { schema }))
     }
 
+    /// The query, of this session, as a table of the session of datafusion-python that asks for it.
+    fn mount<'py>(
+        &self,
+        py: Python<'py>,
+        session: Py<Session>,
+        parameters: Vec<Bound<'_, PyAny>>,
+        relations: Vec<(String, Bound<'_, PyAny>)>,
+        asking: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let parameters = self.parameters(py, parameters)?;
+        let prepared = self.prepared(relations)?;
+        let table = self.handle.wait(py, prepared.mounted(parameters))?;
+        mount::capsule(py, table, session, asking)
+    }
+
     /// The only row as Python's objects; `None` when there is none. For reads of single rows by
     /// their keys.
     fn row<'py>(
@@ -366,7 +384,12 @@ impl Statement {
             true => raised(py, py.detach(|| self.prepared.run_blocking(parameters)))?,
             false => self.handle.wait(py, self.prepared.run(parameters))?,
         };
-        let rows = self.handle.wait(py, output.collect())?;
+        let mut rows = pin!(output.collect());
+        // The rows of a read without a plan are there.
+        let rows = match rows.as_mut().now_or_never() {
+            Some(rows) => raised(py, rows)?,
+            None => self.handle.wait(py, rows)?,
+        };
         let Some(row) = rows.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };
         let dict = PyDict::new(py);
         for (field, column) in row.schema_ref().fields().iter().zip(row.columns()) {

@@ -135,6 +135,22 @@ def test_numpy_arrays_are_the_engines_memory(con):
     assert many["n"].sum() == sum(range(100_000)) and many["r"].dtype == np.float32
 
 
+def test_other_libraries_take_arrays(con):
+    import jax.numpy as jnp
+
+    rel = con.sql("SELECT 1.5::REAL AS x, [1, 2]::VECTOR(2) AS v, NULL::INT AS n, 'a' AS s")
+    arrays = rel.jax()
+    assert set(arrays) == {"x", "v", "n"}
+    assert isinstance(arrays["v"], jnp.ndarray) and arrays["v"].tolist() == [[1, 2]]
+    assert arrays["x"].tolist() == [1.5] and jnp.isnan(arrays["n"]).all()
+    with pytest.raises(sheafdb.DataError, match="'n' has integers of more than 32 bits"):
+        con.sql("SELECT 5000000000 AS n").jax()
+    # DLPack, by which NumPy hands memory on: the engine's own, read-only.
+    vectors = rel.fetchnumpy()["v"]
+    taken = np.from_dlpack(vectors)
+    assert np.shares_memory(taken, vectors) and taken.tolist() == [[1, 2]]
+
+
 def test_duckdb_reads_relations_and_is_read(con):
     import duckdb
 

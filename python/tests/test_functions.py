@@ -1,5 +1,7 @@
 """Functions of Python's in SQL."""
 
+from decimal import Decimal
+
 import pytest
 
 import sheafdb
@@ -45,6 +47,16 @@ def test_wrong_results_are_refused(con):
     con.create_function("text", lambda a: "x", ["BIGINT"], "BIGINT")
     with pytest.raises(sheafdb.OperationalError):
         con.sql("SELECT text(n) FROM range(3) AS t(n)").fetchall()
+    con.create_function("half", lambda a: a / 2, ["BIGINT"], "BIGINT")
+    assert con.sql("SELECT half(4)").fetchone() == (2,)
+    with pytest.raises(sheafdb.OperationalError, match="with a fraction, not a bigint"):
+        con.sql("SELECT half(3)").fetchone()
+    con.create_function("part", lambda a: Decimal(a) / 2, ["BIGINT"], "BIGINT")
+    assert con.sql("SELECT part(4)").fetchone() == (2,)
+    with pytest.raises(sheafdb.OperationalError, match="with a fraction"):
+        con.sql("SELECT part(3)").fetchone()
+    con.create_function("minus", lambda a: a * -1.0, ["BIGINT"], "BIGINT")
+    assert con.sql("SELECT minus(0)").fetchone() == (0,)
     with pytest.raises(sheafdb.DatabaseError):
         con.create_function("f", len, ["NOTYPE"], "BIGINT")
 

@@ -102,7 +102,18 @@ def test_rows_without_columns_and_columns_without_rows(con):
 def test_plans_are_explained(con):
     rel = con.sql("SELECT count(*) FROM range(1000) AS t(n) WHERE n > 5")
     assert "Aggregate" in rel.explain()
-    assert "output_rows" in rel.explain(analyze=True)
+    plan = rel.explain(analyze=True)
+    assert "output_rows" in plan
+    # A notebook shows a tree: each step below the one that it feeds, with its time.
+    steps = [plan.steps[0]]
+    while steps[-1].inputs:
+        steps.append(steps[-1].inputs[0])
+    assert plan.count("Exec") <= len(plan.splitlines()) == len(steps)
+    assert all(step.seconds is not None for step in steps if "elapsed_compute" in step.metrics)
+    assert "1" in [step.rows for step in steps], plan
+    shown = plan._repr_html_()
+    assert shown.count("<details>") == len(steps) and "<meter" in shown
+    assert shown.count("<div") == shown.count("</div>")
 
 
 def test_files_are_written_and_read(con, tmp_path):

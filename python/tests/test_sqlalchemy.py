@@ -14,9 +14,14 @@ import sheafdb
 registry.register("sheafdb", "sheafdb.sqlalchemy", "SheafDialect")
 
 
-@pytest.fixture
-def engine(tmp_path):
-    engine = sa.create_engine(f"sheafdb:///{tmp_path / 'db'}")
+@pytest.fixture(params=["folder", "server"])
+def engine(request, tmp_path):
+    """An engine on a database in a folder, and one on a database that a server has."""
+    if request.param == "folder":
+        url = f"sheafdb:///{tmp_path / 'db'}"
+    else:
+        url = request.getfixturevalue("address").replace("flight://", "sheafdb://")
+    engine = sa.create_engine(url)
     yield engine
     engine.dispose()
 

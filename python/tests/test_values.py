@@ -181,3 +181,17 @@ def test_odd_values_are_refused_and_nothing_breaks(con):
         con.execute("SELECT ?", (1, 2))
     with pytest.raises(sheafdb.ProgrammingError, match="2 parameters, and 1 are given"):
         con.execute("SELECT ?, ?", (1,))
+
+
+def test_nested_values_of_a_slice_are_those_of_its_rows(con):
+    sql = (
+        "SELECT n, [n, n + 1] AS l, map(['k' || n], [n]) AS m, [n, n]::VECTOR(2) AS v "
+        "FROM range(20) AS t(n) ORDER BY n"
+    )
+    with con.execute(sql) as cursor:
+        taken = cursor.fetchmany(7) + cursor.fetchmany(7) + cursor.fetchall()
+    expected = [(n, [n, n + 1], {f"k{n}": n}, [float(n), float(n)]) for n in range(20)]
+    assert taken == expected
+    # The rows of a batch from some row on.
+    rows = con.sql(sql)._collect()
+    assert rows.rows(5, 3) == expected[5:8] and rows.rows(19) == expected[19:]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::steps::Steps;
-use crate::workspace::cargo;
+use crate::workspace::{FEATURES, cargo};
 use crate::{deny, tidy};
 
 /// Runs all lints.
@@ -17,9 +17,9 @@ pub fn run() -> ExitCode {
 pub fn add(steps: &mut Steps) {
     steps.command("format", &mut cargo(&["fmt", "--all", "--check"]));
     steps.check("tidy", tidy::check);
-    // With what only benchmarks use, so that they go on compiling.
-    let features = ["--features", "sheaf-core/internals"];
     let mut clippy = cargo(&["clippy", "--workspace", "--all-targets"]);
-    steps.command("clippy", clippy.args(features).args(["--", "-D", "warnings"]));
+    // With what only benchmarks use, so that they go on compiling.
+    clippy.args(FEATURES).args(["--features", "sheaf-core/internals"]);
+    steps.command("clippy", clippy.args(["--", "-D", "warnings"]));
     deny::add(steps);
 }

@@ -1,4 +1,4 @@
-//! The developer's loop: `cargo xtask test | lint | tidy | bench`.
+//! The developer's loop: `cargo xtask test | lint | tidy | bench | wheel`.
 
 mod bench;
 mod deny;
@@ -21,6 +21,8 @@ cargo xtask lint             formatting, clippy, tidy, licences
 cargo xtask tidy             the house rules that clippy does not know
 cargo xtask bench [NAME]     all benchmarks, or one; --check compares with the last
                              results instead of writing new ones
+cargo xtask wheel [PYTHON]   the Python package to give away, in target/wheels; one more
+                             for each free-threaded interpreter that is named
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["test", "--quick"] => test::run(true),
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
+        ["wheel", interpreters @ ..] => python::wheel(interpreters),
         ["bench"] => bench::run(None),
         ["bench", "--check"] => bench::check(None),
         ["bench", "--check", name] | ["bench", name, "--check"] => bench::check(Some(name)),

@@ -2,13 +2,37 @@
 //! there.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use crate::pytest::environment;
 use crate::steps::Steps;
 use crate::workspace::{debug_dir, sheaf};
 
 const FOLDER: &str = "python";
+
+/// `cargo xtask wheel`: builds the wheel to give away into `target/wheels`, for CPython 3.10 and
+/// later; and one more for each of these interpreters, which is for free-threaded ones.
+pub fn wheel(interpreters: &[&str]) -> ExitCode {
+    let mut steps = Steps::default();
+    let requirements = Path::new(FOLDER).join("tests").join("requirements.txt");
+    if let Some(python) = environment(&mut steps, "python", &requirements) {
+        let out = debug_dir().with_file_name("wheels");
+        steps.command("wheel", &mut maturin(&python, "release", &out));
+        for interpreter in interpreters {
+            let mut maturin = maturin(&python, "release", &out);
+            maturin.args(["--interpreter", interpreter]);
+            steps.command(&format!("wheel of {interpreter}"), &mut maturin);
+        }
+    }
+    steps.finish()
+}
+
+fn maturin(python: &Path, profile: &str, out: &Path) -> Command {
+    let mut maturin = Command::new(python);
+    maturin.args(["-m", "maturin", "build", "--quiet", "--profile", profile]);
+    maturin.args(["--manifest-path", "python/Cargo.toml", "--out"]).arg(out);
+    maturin
+}
 
 /// Adds the Python steps.
 pub fn add(steps: &mut Steps) {
@@ -17,16 +41,15 @@ pub fn add(steps: &mut Steps) {
     let Some(python) = environment(steps, "python", &tests.join("requirements.txt")) else {
         return;
     };
+    for check in [["check", "--quiet"].as_slice(), &["format", "--check", "--quiet"]] {
+        let mut ruff = Command::new(&python);
+        ruff.args(["-m", "ruff"]).args(check).arg("--no-cache").arg(FOLDER);
+        steps.command(&format!("Python {}", check[0]), &mut ruff);
+    }
     let wheels = debug_dir().join("wheels");
     // Only the wheel that is built now is to be there.
     let _ = std::fs::remove_dir_all(&wheels);
-    steps.command(
-        "Python wheel",
-        Command::new(&python)
-            .args(["-m", "maturin", "build", "--quiet", "--profile", "dev"])
-            .args(["--manifest-path", "python/Cargo.toml", "--out"])
-            .arg(&wheels),
-    );
+    steps.command("Python wheel", &mut maturin(&python, "dev", &wheels));
     steps.check("Python installation", || install(&python, &wheels));
     // The docstrings' examples of the installed package, and the tests.
     steps.command(

@@ -57,8 +57,8 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// Shell as a reader would type it, except that it runs in the dev profile, which
-/// is built already, and finds that `sheaf` first.
+/// Shell as a reader would type it, except that it finds the `sheaf` of the dev profile first,
+/// which is built already, and runs that for `cargo run`.
 fn run_sh(code: &str) -> Result<(), String> {
     if code.contains("cargo xtask") {
         return Err(
@@ -67,7 +67,7 @@ fn run_sh(code: &str) -> Result<(), String> {
         );
     }
     let script = code
-        .replace(" --release", "")
+        .replace("cargo run --release --", "sheaf")
         .replace("target/release/", &format!("{}/", debug_dir().display()));
     println!("{script}");
     let mut path: Vec<PathBuf> = vec![std::path::absolute(debug_dir()).map_err(|e| e.to_string())?];

@@ -14,6 +14,10 @@ pub fn enter() -> Result<(), String> {
         .map_err(|e| format!("cannot enter the workspace {}: {e}", root.display()))
 }
 
+/// What is not built by default and tested all the same. Each command that builds the workspace
+/// asks for it, so that they share what they compile.
+pub const FEATURES: [&str; 2] = ["--features", "sheafdb/polars"];
+
 /// `cargo` with these arguments; the one that runs us, so that toolchains agree.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use arrow::array::Int32Array;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use futures::future::BoxFuture;
+use sheaf_core::catalog::TableDef;
 
 use super::rows::{numbers, table as rows, texts};
 use super::{INFORMATION, PinnedCatalog, SYSTEM, system, views};
@@ -12,7 +14,8 @@ use crate::error::Result;
 use crate::session::temporary;
 use crate::sql::{CATALOG, sql_name};
 
-pub(super) const NAMES: [&str; 4] = ["tables", "columns", "schemata", "views"];
+pub(super) const NAMES: [&str; 6] =
+    ["tables", "columns", "schemata", "views", "table_constraints", "key_column_usage"];
 
 /// Boxed, because the columns of a view are known by planning it, and a view may
 /// stand on these views.
@@ -26,6 +29,8 @@ pub(super) fn table<'a>(
             "columns" => columns(catalog).await,
             "schemata" => schemata(catalog),
             "views" => view_texts(catalog),
+            "table_constraints" => table_constraints(catalog),
+            "key_column_usage" => key_column_usage(catalog),
             _ => Ok(None),
         }
     })
@@ -142,5 +147,60 @@ fn view_texts(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>>
         ),
         ("table_name", texts(views.iter().map(|v| Some(&v.name)))),
         ("view_definition", texts(views.iter().map(|v| Some(&v.sql)))),
+    ])
+}
+
+/// Schema and definition of the tables with a primary key, by schema and name.
+fn keyed(catalog: &PinnedCatalog) -> Vec<(&str, &TableDef)> {
+    let names = catalog.names();
+    let schema = |table: &TableDef| names.schemas.get(&table.schema).map(|s| s.name.as_str());
+    let tables = names.tables.values().map(AsRef::as_ref).filter(|t: &&TableDef| t.is_keyed());
+    let mut keyed: Vec<_> = tables
+        .filter_map(|table| Some((schema(table)?, table)))
+        .filter(|(schema, _)| catalog.shows(schema))
+        .collect();
+    keyed.sort_by_key(|(schema, table)| (*schema, table.name.as_str()));
+    keyed
+}
+
+/// The name that PostgreSQL gives to the constraint of a primary key.
+fn key_name(table: &TableDef) -> String {
+    format!("{}_pkey", table.name)
+}
+
+fn table_constraints(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let keyed = keyed(catalog);
+    rows(vec![
+        ("constraint_catalog", texts(keyed.iter().map(|_| Some(CATALOG)))),
+        ("constraint_schema", texts(keyed.iter().map(|(schema, _)| Some(schema)))),
+        ("constraint_name", texts(keyed.iter().map(|(_, table)| Some(key_name(table))))),
+        ("table_catalog", texts(keyed.iter().map(|_| Some(CATALOG)))),
+        ("table_schema", texts(keyed.iter().map(|(schema, _)| Some(schema)))),
+        ("table_name", texts(keyed.iter().map(|(_, table)| Some(&table.name)))),
+        ("constraint_type", texts(keyed.iter().map(|_| Some("PRIMARY KEY")))),
+        ("is_deferrable", texts(keyed.iter().map(|_| Some("NO")))),
+        ("initially_deferred", texts(keyed.iter().map(|_| Some("NO")))),
+        ("enforced", texts(keyed.iter().map(|_| Some("YES")))),
+    ])
+}
+
+fn key_column_usage(catalog: &PinnedCatalog) -> Result<Option<Arc<dyn TableProvider>>> {
+    let keyed = keyed(catalog);
+    let mut columns = Vec::new();
+    for (schema, table) in &keyed {
+        let live: Vec<&str> = table.live_columns().map(|column| column.name.as_str()).collect();
+        let key = table.key_indices().into_iter().map(|at| live[at]);
+        columns.extend(key.zip(1..).map(|(column, position)| (*schema, *table, column, position)));
+    }
+    rows(vec![
+        ("constraint_catalog", texts(columns.iter().map(|_| Some(CATALOG)))),
+        ("constraint_schema", texts(columns.iter().map(|c| Some(c.0)))),
+        ("constraint_name", texts(columns.iter().map(|c| Some(key_name(c.1))))),
+        ("table_catalog", texts(columns.iter().map(|_| Some(CATALOG)))),
+        ("table_schema", texts(columns.iter().map(|c| Some(c.0)))),
+        ("table_name", texts(columns.iter().map(|c| Some(&c.1.name)))),
+        ("column_name", texts(columns.iter().map(|c| Some(c.2)))),
+        ("ordinal_position", numbers(columns.iter().map(|c| c.3))),
+        ("position_in_unique_constraint", Arc::new(Int32Array::new_null(columns.len()))),
     ])
 }

@@ -6,6 +6,7 @@ mod describe;
 mod description;
 mod duration;
 mod memory;
+mod mount;
 mod output;
 mod prepared;
 mod run;

@@ -18,9 +18,9 @@ use crate::sql::{self, sql_name};
 /// A statement that is parsed once and run many times.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    session: Session,
-    sql: Arc<str>,
-    statement: sql::Statement,
+    pub(super) session: Session,
+    pub(super) sql: Arc<str>,
+    pub(super) statement: sql::Statement,
     /// The statement, when it is about single rows.
     point: Option<Arc<PointStatement>>,
 }
@@ -65,6 +65,20 @@ impl Prepared {
     pub fn is_query(&self) -> bool {
         matches!(&self.statement, sql::Statement::Sql(statement)
             if matches!(statement.as_ref(), Statement::Query(_)))
+    }
+
+    /// Whether it changes rows and gives none: it says how many they were.
+    pub fn only_counts(&self) -> bool {
+        match &self.statement {
+            sql::Statement::Sql(statement) => match statement.as_ref() {
+                Statement::Insert(insert) => insert.returning.is_none(),
+                Statement::Update(update) => update.returning.is_none(),
+                Statement::Delete(delete) => delete.returning.is_none(),
+                _ => false,
+            },
+            sql::Statement::Copy(_) => true,
+            sql::Statement::Cancel(_) | sql::Statement::User(_) => false,
+        }
     }
 
     /// How many parameters it has: the largest n of `$n`.

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::copy_option::{CopyOption, CopyOptions, OptionValue};
-use super::{column_names, supported};
+use super::{column_names, supported, using_joins};
 use crate::error::Result;
 
 /// A parsed COPY.
@@ -37,6 +37,7 @@ pub(super) fn parse_copy(parser: &mut Parser) -> Option<Result<Copy>> {
         if let CopySource::Query(query) = copy.source {
             let mut statement = Statement::Query(query);
             supported::check(&mut statement)?;
+            using_joins::merge_columns(&mut statement)?;
             column_names::name_columns(&mut statement);
             let Statement::Query(query) = statement else {
                 return Ok(parser.expected_ref("a query in COPY", parser.peek_token_ref())?);

@@ -24,6 +24,7 @@ mod statement;
 mod supported;
 mod types;
 mod user;
+mod using_joins;
 mod uuid;
 mod uuid_casts;
 

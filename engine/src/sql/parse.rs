@@ -8,7 +8,7 @@ use super::copy::parse_copy;
 use super::dialect::SheafDialect;
 use super::statement::Statement;
 use super::user::parse_user;
-use super::{column_names, placeholders, size, supported};
+use super::{column_names, placeholders, size, supported, using_joins};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Levels of grammar that the parser may go down: far more than people write, and
@@ -29,6 +29,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
             None => {
                 let mut statement = parser.parse_statement()?;
                 supported::check(&mut statement)?;
+                using_joins::merge_columns(&mut statement)?;
                 column_names::name_columns(&mut statement);
                 Statement::Sql(Box::new(statement))
             }

@@ -13,6 +13,8 @@ mod joins;
 mod memory;
 mod point_queries;
 mod point_writes;
+#[cfg(feature = "polars")]
+mod polars;
 mod program;
 mod running;
 mod sessions;

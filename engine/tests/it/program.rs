@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
+use arrow::util::display::array_value_to_string;
 use sheafdb::datafusion::datasource::MemTable;
+use sheafdb::datafusion::error::DataFusionError;
 use sheafdb::datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use sheafdb::datafusion::prelude::SessionContext;
 use sheafdb::{Action, Change, ErrorKind, Relation, Relations, ScalarValue, Subquery};
 
 use crate::support::{rows, run, session};
@@ -248,4 +251,72 @@ async fn tables_change_together_or_not_at_all() {
         session.pinned().unwrap().write(vec![]).await.unwrap_err().kind,
         ErrorKind::ReadOnly
     );
+}
+
+#[tokio::test]
+async fn another_datafusion_reads_queries() {
+    let session = session();
+    run(&session, "CREATE TABLE t (n BIGINT PRIMARY KEY, s TEXT)").await;
+    run(&session, "INSERT INTO t SELECT n, 's' || n % 3 FROM range(1000) AS r(n)").await;
+    let query = session.prepare("SELECT s, n FROM t WHERE n >= $1").unwrap();
+    let mounted = query.mounted(vec![10_i64.into()]).await.unwrap();
+    let other = SessionContext::new();
+    other.register_table("theirs", mounted).unwrap();
+    let ask = async |sql: &str| {
+        let batches = other.sql(sql).await.unwrap().collect().await?;
+        let text = |batch: &RecordBatch| {
+            let column = batch.column(0);
+            (0..column.len())
+                .map(|row| array_value_to_string(column, row).unwrap())
+                .collect::<Vec<_>>()
+        };
+        Ok::<_, DataFusionError>(batches.iter().flat_map(text).collect::<Vec<_>>())
+    };
+    assert_eq!(ask("SELECT count(*) FROM theirs").await.unwrap(), ["990"]);
+    assert_eq!(ask("SELECT n FROM theirs WHERE n < 12 ORDER BY n").await.unwrap(), ["10", "11"]);
+    assert_eq!(ask("SELECT n FROM theirs LIMIT 5").await.unwrap().len(), 5);
+    let theirs = "SELECT sum(n) FROM theirs WHERE upper(s) = 'S1' AND n BETWEEN 10 AND 20";
+    assert_eq!(ask(theirs).await.unwrap(), ["58"]);
+    // Conditions go into the scan of the table, and are looked at again.
+    let plan = other.sql("EXPLAIN SELECT n FROM theirs WHERE n < 12").await.unwrap();
+    let plan = format!("{:?}", plan.collect().await.unwrap());
+    assert!(plan.contains("partial_filters=[theirs.n < Int64(12)]"), "{plan}");
+    // Each scan sees the newest rows.
+    run(&session, "DELETE FROM t WHERE n > 10").await;
+    assert_eq!(ask("SELECT s FROM theirs").await.unwrap(), ["s1"]);
+}
+
+#[tokio::test]
+async fn what_is_no_query_of_distinct_columns_is_not_mounted() {
+    let session = session();
+    run(&session, "CREATE TABLE t (n BIGINT PRIMARY KEY, s TEXT)").await;
+    for (sql, kind) in [
+        ("SELECT a.n, b.n FROM t a, t b", ErrorKind::DuplicateObject),
+        ("DELETE FROM t RETURNING n", ErrorKind::InvalidStatement),
+        ("SHOW TABLES", ErrorKind::InvalidStatement),
+    ] {
+        let error = session.prepare(sql).unwrap().mounted(Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+    }
+    let mounted = session.prepare("SELECT * FROM t").unwrap().mounted(Vec::new()).await.unwrap();
+    run(&session, "ALTER TABLE t ADD COLUMN more INT").await;
+    let other = SessionContext::new();
+    other.register_table("theirs", mounted).unwrap();
+    let error = other.sql("SELECT n FROM theirs").await.unwrap().collect().await.unwrap_err();
+    assert!(error.to_string().contains("no longer what they were"), "{error}");
+}
+
+#[test]
+fn statements_that_only_count_are_known() {
+    let session = session();
+    for (sql, only_counts) in [
+        ("INSERT INTO t VALUES (1)", true),
+        ("UPDATE t SET n = 1", true),
+        ("DELETE FROM t", true),
+        ("DELETE FROM t RETURNING n", false),
+        ("SELECT 1", false),
+        ("CREATE TABLE u (n INT)", false),
+    ] {
+        assert_eq!(session.prepare(sql).unwrap().only_counts(), only_counts, "{sql}");
+    }
 }
