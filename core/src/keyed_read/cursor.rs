@@ -181,7 +181,7 @@ impl RowFileCursor {
         seq: u64,
         backward: bool,
     ) -> Result<Self> {
-        let from = rows.lower_bound(&range.start)?;
+        let (from, piece) = rows.seek(&range.start)?;
         let to = match &range.end {
             // The end is only looked for where it tells where to begin.
             Some(end) if backward => rows.lower_bound(end)?,
@@ -193,7 +193,7 @@ impl RowFileCursor {
             newer: segment.meta.max_seq > seq,
             left: from..to,
             at: None,
-            piece: None,
+            piece: (!backward).then_some(piece),
             seq,
             backward,
             range: range.clone(),

@@ -119,6 +119,11 @@ impl RowFile {
 
     /// The first ordinal whose key is not before `key`, in a file in key order.
     pub(crate) fn lower_bound(&self, key: &[u8]) -> Result<u32> {
+        Ok(self.seek(key)?.0)
+    }
+
+    /// The same, and the rows around it, which were read to find it.
+    pub(crate) fn seek(&self, key: &[u8]) -> Result<(u32, RowPiece)> {
         let fence = fence_of(key);
         let fences: &[[u8; 8]] = self.fences.as_chunks().0;
         // Rows up to the last fence that is smaller come before the key, and the row of
@@ -127,7 +132,8 @@ impl RowFile {
         let after = fences.partition_point(|other| *other <= fence);
         let (mut from, mut to) =
             ((before * FENCE_ROWS) as u32, (after * FENCE_ROWS).min(self.rows as usize) as u32);
-        while from < to {
+        // Keys whose first bytes are alike have many fences in a row.
+        while to - from > FENCE_ROWS as u32 {
             let middle = from + (to - from) / 2;
             let (row, key_len) = self.row(middle)?;
             if row[..key_len] < *key {
@@ -136,7 +142,18 @@ impl RowFile {
                 to = middle;
             }
         }
-        Ok(from)
+        let piece = self.piece(from)?;
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let found = self.row_of(&piece, middle)?;
+            let (row, key_len) = found.ok_or_else(|| damaged(&self.file))?;
+            if row[..key_len] < *key {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        Ok((from, piece))
     }
 
     /// The rows from `first` on, at most 64 of them, as one piece: cheaper than one by one.

@@ -37,8 +37,8 @@ pub(super) fn parse_copy(parser: &mut Parser) -> Option<Result<Copy>> {
         if let CopySource::Query(query) = copy.source {
             let mut statement = Statement::Query(query);
             supported::check(&mut statement)?;
-            using_joins::merge_columns(&mut statement)?;
             column_names::name_columns(&mut statement);
+            using_joins::merge_columns(&mut statement)?;
             let Statement::Query(query) = statement else {
                 return Ok(parser.expected_ref("a query in COPY", parser.peek_token_ref())?);
             };

@@ -34,6 +34,10 @@ impl Dialect for SheafDialect {
         parse_create_table(parser).or_else(|| parse_reset(parser))
     }
 
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+
     fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
         POSTGRES.identifier_quote_style(identifier)
     }

@@ -29,8 +29,8 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
             None => {
                 let mut statement = parser.parse_statement()?;
                 supported::check(&mut statement)?;
-                using_joins::merge_columns(&mut statement)?;
                 column_names::name_columns(&mut statement);
+                using_joins::merge_columns(&mut statement)?;
                 Statement::Sql(Box::new(statement))
             }
         };

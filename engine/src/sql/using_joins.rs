@@ -1,21 +1,22 @@
 //! Columns that `JOIN … USING` merges. The planner knows them in some places, and always takes the
 //! left side's, which is NULL for rows that only the right side of a RIGHT or FULL join has; here
-//! they are written as what they are, `b.n` or `coalesce(a.n, b.n)`, before it looks.
+//! they are written as what they are, `b.n` or what is `coalesce(a.n, b.n)`, before it looks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query,
-    ReplaceSelectElement, ReplaceSelectItem, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, Value, VisitMut, VisitorMut,
+    CaseWhen, ExcludeSelectItem, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator,
+    ObjectName, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Statement, TableAlias, TableFactor, TableWithJoins, UpdateTableFromKind, Value, VisitMut,
+    VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::names::{fold, one_ident};
 use crate::error::{Error, Result};
 
-/// Writes the merged columns of every SELECT in the statement.
+/// Writes the merged columns of every SELECT in the statement, whose columns have their names.
 pub(super) fn merge_columns(statement: &mut Statement) -> Result<()> {
     match VisitMut::visit(statement, &mut UsingJoins) {
         ControlFlow::Continue(()) => Ok(()),
@@ -28,46 +29,53 @@ struct UsingJoins;
 impl VisitorMut for UsingJoins {
     type Break = Error;
 
+    fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<Error> {
+        let from = match statement {
+            Statement::Update(update) => match &mut update.from {
+                Some(
+                    UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from),
+                ) => from,
+                None => return ControlFlow::Continue(()),
+            },
+            Statement::Delete(delete) => match &mut delete.using {
+                Some(from) => from,
+                None => return ControlFlow::Continue(()),
+            },
+            _ => return ControlFlow::Continue(()),
+        };
+        match Merged::of(from) {
+            Ok(merged) if merged.differ => ControlFlow::Break(refused("in UPDATE or DELETE")),
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         let SetExpr::Select(select) = query.body.as_mut() else {
             return ControlFlow::Continue(());
         };
-        let merged = match Merged::of(&mut select.from) {
-            Ok(merged) => merged,
-            Err(error) => return ControlFlow::Break(error),
-        };
-        let Some(order_by) = query.order_by.as_mut().filter(|_| merged.differ) else {
-            return ControlFlow::Continue(());
-        };
-        // An order by a column of the result is one by what is written there.
-        let shown = |name: &str| {
-            select.projection.iter().any(|item| match item {
-                SelectItem::UnnamedExpr(Expr::Identifier(ident)) => fold(ident) == name,
-                SelectItem::ExprWithAlias { alias, .. } => fold(alias) == name,
-                SelectItem::Wildcard(_) => true,
-                _ => false,
-            })
-        };
-        if let OrderByKind::Expressions(expressions) = &mut order_by.kind {
-            for ordered in expressions {
-                match &ordered.expr {
-                    Expr::Identifier(ident) if shown(&fold(ident)) => {}
-                    _ => merged.write(&mut ordered.expr),
+        match Merged::of(&mut select.from) {
+            Ok(merged) if merged.is_written(select) => {
+                if let Some(order_by) = &mut query.order_by {
+                    merged.write_order(&mut order_by.kind, &select.projection);
                 }
+                ControlFlow::Continue(())
             }
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
         }
-        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        match Merged::of(&mut select.from) {
-            Ok(merged) if merged.differ => merged.write_all(select),
-            // The planner knows that both sides are the same, except here.
-            Ok(merged) if select.from.len() == 1 => merged.write(&mut select.selection),
-            Ok(_) => {}
-            Err(error) => return ControlFlow::Break(error),
+        let written =
+            Merged::of(&mut select.from).and_then(|merged| match merged.is_written(select) {
+                true => merged.write_all(select),
+                false => Ok(()),
+            });
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
         }
-        ControlFlow::Continue(())
     }
 }
 
@@ -75,98 +83,161 @@ impl VisitorMut for UsingJoins {
 #[derive(Default)]
 struct Merged {
     /// By name: the columns of which the first that is not NULL is the value.
-    columns: HashMap<String, Vec<Expr>>,
+    columns: BTreeMap<String, Vec<Expr>>,
     /// Whether one of them is another than that of the leftmost relation.
     differ: bool,
+    /// The relations, and which of their columns are merged, as far as that is known.
+    relations: Option<Vec<(Ident, Vec<String>)>>,
 }
 
 impl Merged {
     fn of(from: &mut [TableWithJoins]) -> Result<Self> {
-        let mut merged = Self::default();
+        let mut merged = Self { relations: Some(Vec::new()), ..Self::default() };
+        for relation in from.iter_mut() {
+            if relation.joins.iter_mut().any(uses) {
+                name_all(relation);
+            }
+        }
+        let names = from.iter().flat_map(|f| {
+            std::iter::once(&f.relation).chain(f.joins.iter().map(|join| &join.relation))
+        });
+        let names: Vec<String> = names.filter_map(name_of).map(|name| fold(&name)).collect();
+        let mut once = HashSet::new();
+        let twice: HashSet<&String> = names.iter().filter(|name| !once.insert(*name)).collect();
+        // Of two with one name, none can be said.
+        let named =
+            |relation: &TableFactor| name_of(relation).filter(|name| !twice.contains(&fold(name)));
         for relation in from {
-            let mut left = vec![name_of(&relation.relation)];
+            check_inside(&mut relation.relation)?;
+            let mut left = vec![named(&relation.relation)];
+            merged.add_relation(left[0].clone());
             for join in &mut relation.joins {
-                merged.add(join, &left)?;
-                left.push(name_of(&join.relation));
+                check_inside(&mut join.relation)?;
+                let right = named(&join.relation);
+                merged.add_relation(right.clone());
+                merged.add(join, &left, right.as_ref())?;
+                left.push(right);
             }
         }
         Ok(merged)
     }
 
+    fn add_relation(&mut self, name: Option<Ident>) {
+        match name {
+            Some(name) => {
+                if let Some(relations) = &mut self.relations {
+                    relations.push((name, Vec::new()));
+                }
+            }
+            None => self.relations = None,
+        }
+    }
+
     /// Adds the columns that a join merges with those of the relations to its left.
-    fn add(&mut self, join: &mut Join, left: &[Option<Ident>]) -> Result<()> {
+    fn add(
+        &mut self,
+        join: &mut Join,
+        left: &[Option<Ident>],
+        right: Option<&Ident>,
+    ) -> Result<()> {
         let keeps = match &join.join_operator {
             JoinOperator::Right(_) | JoinOperator::RightOuter(_) => Keeps::Right,
             JoinOperator::FullOuter(_) => Keeps::Both,
             _ => Keeps::Left,
         };
+        let crosses = matches!(join.join_operator, JoinOperator::CrossJoin(_));
         match constraint(&mut join.join_operator) {
             Some(JoinConstraint::Using(columns)) => {
                 for column in columns {
-                    let name = one_ident(column)?;
-                    let known = self.columns.get(&name).cloned();
-                    let ours = known.or_else(|| match left {
-                        [Some(only)] => Some(vec![column_of(only, &name)]),
-                        _ => None,
-                    });
-                    let theirs = name_of(&join.relation).map(|right| column_of(&right, &name));
-                    let value = match (keeps, ours, theirs) {
-                        (Keeps::Left, Some(ours), _) => ours,
-                        (Keeps::Left, None, _) => continue,
-                        (Keeps::Right, _, Some(theirs)) => vec![theirs],
-                        (Keeps::Both, Some(mut ours), Some(theirs)) => {
-                            ours.push(theirs);
-                            ours
-                        }
-                        _ => return Err(unclear(&name)),
-                    };
-                    self.differ |= keeps != Keeps::Left;
-                    self.columns.insert(name, value);
+                    self.add_column(one_ident(column)?, keeps, left, right)?;
                 }
             }
-            Some(JoinConstraint::Natural) if keeps != Keeps::Left => {
-                return Err(Error::not_supported("a RIGHT or FULL join that is NATURAL")
-                    .hint("name the columns by USING"));
+            Some(JoinConstraint::Natural) => {
+                if keeps != Keeps::Left || self.differ {
+                    return Err(Error::not_supported("NATURAL with a RIGHT or FULL join")
+                        .hint("name the columns by USING, or write the condition with ON"));
+                }
+                self.relations = None;
             }
-            Some(JoinConstraint::On(condition)) if self.differ => self.write(condition),
-            _ => {}
+            Some(JoinConstraint::On(condition)) => self.write(condition),
+            _ if crosses => {}
+            // Semi joins show the columns of one side.
+            _ => self.relations = None,
         }
         Ok(())
     }
 
-    /// Writes the columns in all clauses of a SELECT but its FROM.
-    fn write_all(&self, select: &mut Select) {
-        for item in &mut select.projection {
-            match item {
-                SelectItem::UnnamedExpr(Expr::Identifier(ident)) => {
-                    if let Some(value) = self.columns.get(&fold(ident)) {
-                        let (expr, alias) = (first_known(value), ident.clone());
-                        *item = SelectItem::ExprWithAlias { expr, alias };
-                    }
-                }
-                SelectItem::Wildcard(options) => {
-                    let left_out = format!("{:?}{:?}", options.opt_exclude, options.opt_except);
-                    let replace =
-                        options.opt_replace.get_or_insert(ReplaceSelectItem { items: vec![] });
-                    for (name, value) in &self.columns {
-                        let ident = Ident::with_quote('"', name.as_str());
-                        let named =
-                            replace.items.iter().any(|item| fold(&item.column_name) == *name);
-                        if !named && !left_out.contains(&format!("{name:?}")) {
-                            replace.items.push(Box::new(ReplaceSelectElement {
-                                expr: first_known(value),
-                                column_name: ident,
-                                as_keyword: true,
-                            }));
-                        }
-                    }
-                    if replace.items.is_empty() {
-                        options.opt_replace = None;
-                    }
-                }
-                other => self.write(other),
+    fn add_column(
+        &mut self,
+        name: String,
+        keeps: Keeps,
+        left: &[Option<Ident>],
+        right: Option<&Ident>,
+    ) -> Result<()> {
+        let alone = match left {
+            [Some(only)] => Some(vec![column_of(only, &name)]),
+            _ => None,
+        };
+        let known = self.columns.get(&name);
+        let leftmost = left[0].as_ref().map(|first| vec![column_of(first, &name)]);
+        if known.is_some() && known != leftmost.as_ref() {
+            return Err(refused("that is joined once more USING the column"));
+        }
+        let (ours, theirs) = (known.cloned().or(alone), right.map(|r| column_of(r, &name)));
+        let (Some(mut ours), Some(theirs)) = (ours, theirs) else {
+            if keeps != Keeps::Left {
+                return Err(refused("of several relations, or of one without a name"));
+            }
+            self.relations = None;
+            return Ok(());
+        };
+        if let Some(relations) = &mut self.relations {
+            let merged = relations.len() - 1;
+            for at in [merged - left.len(), merged] {
+                relations[at].1.push(name.clone());
             }
         }
+        match keeps {
+            Keeps::Left => {}
+            Keeps::Right => ours = vec![theirs],
+            Keeps::Both => ours.push(theirs),
+        }
+        self.differ |= keeps != Keeps::Left;
+        self.columns.insert(name, ours);
+        Ok(())
+    }
+
+    /// Whether the columns are to be written. Without need it is left to the planner what a name
+    /// means that another relation may have, too.
+    fn is_written(&self, select: &Select) -> bool {
+        !self.columns.is_empty() && (self.differ || select.from.len() == 1)
+    }
+
+    /// Writes the columns in all clauses of a SELECT but its FROM.
+    fn write_all(&self, select: &mut Select) -> Result<()> {
+        let mut projection = Vec::with_capacity(select.projection.len());
+        for item in std::mem::take(&mut select.projection) {
+            match item {
+                SelectItem::UnnamedExpr(Expr::Identifier(ident)) => {
+                    projection.push(match self.columns.get(&fold(&ident)) {
+                        Some(value) => {
+                            SelectItem::ExprWithAlias { expr: first_known(value), alias: ident }
+                        }
+                        None => SelectItem::UnnamedExpr(Expr::Identifier(ident)),
+                    });
+                }
+                SelectItem::Wildcard(options) => match self.all_columns(&options) {
+                    Some(columns) => projection.extend(columns),
+                    None if self.differ => return Err(refused("whose columns are shown by *")),
+                    None => projection.push(SelectItem::Wildcard(options)),
+                },
+                mut other => {
+                    self.write(&mut other);
+                    projection.push(other);
+                }
+            }
+        }
+        select.projection = projection;
         self.write(&mut select.distinct);
         self.write(&mut select.selection);
         self.write(&mut select.having);
@@ -175,12 +246,65 @@ impl Merged {
         if let GroupByExpr::Expressions(expressions, _) = &mut select.group_by {
             self.write(expressions);
         }
+        Ok(())
+    }
+
+    /// What `*` stands for: the merged columns, then the others of each relation.
+    fn all_columns(&self, options: &WildcardAdditionalOptions) -> Option<Vec<SelectItem>> {
+        let relations = self.relations.as_ref()?;
+        if *options
+            != (WildcardAdditionalOptions {
+                wildcard_token: options.wildcard_token.clone(),
+                ..Default::default()
+            })
+        {
+            return None;
+        }
+        let merged = self.columns.iter().map(|(name, value)| SelectItem::ExprWithAlias {
+            expr: first_known(value),
+            alias: Ident::with_quote('"', name.as_str()),
+        });
+        let others = relations.iter().map(|(relation, merged)| {
+            let quoted =
+                |name: &String| ObjectName::from(vec![Ident::with_quote('"', name.as_str())]);
+            let left_out: Vec<_> = merged.iter().map(quoted).collect();
+            let opt_exclude =
+                (!left_out.is_empty()).then_some(ExcludeSelectItem::Multiple(left_out));
+            let relation = ObjectName::from(vec![relation.clone()]);
+            SelectItem::QualifiedWildcard(
+                SelectItemQualifiedWildcardKind::ObjectName(relation),
+                WildcardAdditionalOptions { opt_exclude, ..Default::default() },
+            )
+        });
+        Some(merged.chain(others).collect())
+    }
+
+    /// An order by a column of the result is one by what is written there.
+    fn write_order(&self, order_by: &mut OrderByKind, projection: &[SelectItem]) {
+        let shown = |name: &str| {
+            projection.iter().any(|item| match item {
+                SelectItem::UnnamedExpr(Expr::Identifier(ident)) => fold(ident) == name,
+                SelectItem::ExprWithAlias { alias, .. } => fold(alias) == name,
+                SelectItem::Wildcard(_) => true,
+                _ => false,
+            })
+        };
+        if let OrderByKind::Expressions(expressions) = order_by {
+            for ordered in expressions {
+                match &ordered.expr {
+                    Expr::Identifier(ident) if shown(&fold(ident)) => {}
+                    _ => self.write(&mut ordered.expr),
+                }
+            }
+        }
     }
 
     /// Writes the columns in a part of the statement, but not in the queries inside of it.
     fn write(&self, part: &mut impl VisitMut) {
-        // The visitor never breaks.
-        let _ = part.visit(&mut Writer { merged: self, queries: 0 });
+        if !self.columns.is_empty() {
+            // The visitor never breaks.
+            let _ = part.visit(&mut Writer { merged: self, queries: 0 });
+        }
     }
 }
 
@@ -230,9 +354,37 @@ fn name_of(relation: &TableFactor) -> Option<Ident> {
         | TableFactor::TableFunction { alias: Some(alias), .. }
         | TableFactor::Function { alias: Some(alias), .. }
         | TableFactor::UNNEST { alias: Some(alias), .. } => Some(alias.name.clone()),
-        TableFactor::Table { name, .. } => name.0.last()?.as_ident().cloned(),
+        TableFactor::Table { name, args: None, .. } => name.0.last()?.as_ident().cloned(),
         _ => None,
     }
+}
+
+/// Names the queries and functions that have no name, so that their columns can be said.
+fn name_all(from: &mut TableWithJoins) {
+    let joined = from.joins.iter_mut().map(|join| &mut join.relation);
+    for (number, relation) in std::iter::once(&mut from.relation).chain(joined).enumerate() {
+        let (alias, name) = match relation {
+            TableFactor::Derived { alias, .. } => (alias, None),
+            TableFactor::Table { name, args: Some(_), alias, .. } => (alias, name.0.last()),
+            _ => continue,
+        };
+        let name = name.and_then(|name| name.as_ident().cloned());
+        let name = name.unwrap_or_else(|| Ident::with_quote('"', format!("unnamed_{number}")));
+        alias.get_or_insert(TableAlias { explicit: true, name, columns: vec![], at: None });
+    }
+}
+
+/// Joins in parentheses are the planner's, which must not be one that it has wrong.
+fn check_inside(relation: &mut TableFactor) -> Result<()> {
+    let TableFactor::NestedJoin { table_with_joins, .. } = relation else { return Ok(()) };
+    match Merged::of(std::slice::from_mut(table_with_joins))?.differ {
+        true => Err(refused("in parentheses")),
+        false => Ok(()),
+    }
+}
+
+fn uses(join: &mut Join) -> bool {
+    matches!(constraint(&mut join.join_operator), Some(JoinConstraint::Using(_)))
 }
 
 fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
@@ -271,8 +423,8 @@ fn first_known(values: &[Expr]) -> Expr {
     }
 }
 
-fn unclear(column: &str) -> Error {
-    Error::not_supported(format!("USING ({column}) of a RIGHT or FULL join of several relations"))
+fn refused(which: &str) -> Error {
+    Error::not_supported(format!("USING for a RIGHT or FULL join {which}"))
         .hint("write the condition with ON, and the column as coalesce(a.n, b.n)")
 }
 
@@ -288,14 +440,14 @@ mod tests {
                 "SELECT x FROM a JOIN b USING(n) WHERE a.\"n\" > 1",
             ),
             (
-                "SELECT n FROM a AS l RIGHT JOIN s.b USING (n) WHERE n IN (SELECT n FROM c) ORDER BY n",
-                "SELECT b.\"n\" AS n FROM a AS l RIGHT JOIN s.b USING(n) \
+                "SELECT n, n FROM a AS l RIGHT JOIN s.b USING (n) WHERE n IN (SELECT n FROM c) ORDER BY n",
+                "SELECT b.\"n\" AS n, b.\"n\" AS \"n_1\" FROM a AS l RIGHT JOIN s.b USING(n) \
                  WHERE b.\"n\" IN (SELECT n FROM c) ORDER BY n",
             ),
             (
                 "SELECT * FROM a FULL JOIN b USING (n)",
-                "SELECT * REPLACE (CASE WHEN a.\"n\" IS NOT NULL THEN a.\"n\" ELSE b.\"n\" END AS \"n\") \
-                 FROM a FULL JOIN b USING(n)",
+                "SELECT CASE WHEN a.\"n\" IS NOT NULL THEN a.\"n\" ELSE b.\"n\" END AS \"n\", \
+                 a.* EXCLUDE (\"n\"), b.* EXCLUDE (\"n\") FROM a FULL JOIN b USING(n)",
             ),
             (
                 "SELECT x FROM a, b JOIN c USING (n) WHERE n > 1",
@@ -307,6 +459,11 @@ mod tests {
         for refused in [
             "SELECT 1 FROM a NATURAL FULL JOIN b",
             "SELECT 1 FROM a JOIN b ON a.x = b.x FULL JOIN c USING (n)",
+            "SELECT 1 FROM a FULL JOIN b USING (n) JOIN c USING (n)",
+            "SELECT 1 FROM a RIGHT JOIN b USING (n) NATURAL JOIN c",
+            "SELECT 1 FROM (a FULL JOIN b USING (n))",
+            "SELECT 1 FROM a FULL JOIN s.a USING (n)",
+            "UPDATE t SET x = n FROM a FULL JOIN b USING (n)",
         ] {
             assert!(parse_one(refused).unwrap_err().message.contains("FULL"), "{refused}");
         }
