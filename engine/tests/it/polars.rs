@@ -71,7 +71,8 @@ async fn what_polars_does_not_have_is_refused() {
         assert_eq!(error.kind, ErrorKind::DatatypeMismatch);
         assert!(error.message.contains("column 'i'"), "{error}");
     }
-    let output = session().query("SELECT 1 AS a, 2 AS a").await.unwrap();
+    let twice = "SELECT a.n, b.n FROM (VALUES (1)) AS a(n), (VALUES (2)) AS b(n)";
+    let output = session().query(twice).await.unwrap();
     let error = output.polars().await.unwrap_err();
     assert!(error.message.contains("duplicate"), "{error}");
     let vectors = session().query("SELECT [1, 2]::HALFVEC(2) AS v").await.unwrap();
