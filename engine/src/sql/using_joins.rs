@@ -87,7 +87,7 @@ struct Merged {
     /// Whether one of them is another than that of the leftmost relation.
     differ: bool,
     /// The relations, and which of their columns are merged, as far as that is known.
-    relations: Option<Vec<(Ident, Vec<String>)>>,
+    relations: Option<Vec<(ObjectName, Vec<String>)>>,
 }
 
 impl Merged {
@@ -110,11 +110,11 @@ impl Merged {
         for relation in from {
             check_inside(&mut relation.relation)?;
             let mut left = vec![named(&relation.relation)];
-            merged.add_relation(left[0].clone());
+            merged.add_relation(&relation.relation, left[0].as_ref());
             for join in &mut relation.joins {
                 check_inside(&mut join.relation)?;
                 let right = named(&join.relation);
-                merged.add_relation(right.clone());
+                merged.add_relation(&join.relation, right.as_ref());
                 merged.add(join, &left, right.as_ref())?;
                 left.push(right);
             }
@@ -122,14 +122,14 @@ impl Merged {
         Ok(merged)
     }
 
-    fn add_relation(&mut self, name: Option<Ident>) {
-        match name {
-            Some(name) => {
-                if let Some(relations) = &mut self.relations {
-                    relations.push((name, Vec::new()));
-                }
-            }
-            None => self.relations = None,
+    fn add_relation(&mut self, relation: &TableFactor, named: Option<&Ident>) {
+        let name = match (relation, named) {
+            (TableFactor::Table { name, alias: None, .. }, Some(_)) => name.clone(),
+            (_, Some(alias)) => ObjectName::from(vec![alias.clone()]),
+            (_, None) => return self.relations = None,
+        };
+        if let Some(relations) = &mut self.relations {
+            relations.push((name, Vec::new()));
         }
     }
 
@@ -270,9 +270,8 @@ impl Merged {
             let left_out: Vec<_> = merged.iter().map(quoted).collect();
             let opt_exclude =
                 (!left_out.is_empty()).then_some(ExcludeSelectItem::Multiple(left_out));
-            let relation = ObjectName::from(vec![relation.clone()]);
             SelectItem::QualifiedWildcard(
-                SelectItemQualifiedWildcardKind::ObjectName(relation),
+                SelectItemQualifiedWildcardKind::ObjectName(relation.clone()),
                 WildcardAdditionalOptions { opt_exclude, ..Default::default() },
             )
         });
@@ -359,13 +358,14 @@ fn name_of(relation: &TableFactor) -> Option<Ident> {
     }
 }
 
-/// Names the queries and functions that have no name, so that their columns can be said.
+/// Names the relations that have no name of their own, so that their columns can be said, in the
+/// text of a view as well, where tables are written with their schemas.
 fn name_all(from: &mut TableWithJoins) {
     let joined = from.joins.iter_mut().map(|join| &mut join.relation);
     for (number, relation) in std::iter::once(&mut from.relation).chain(joined).enumerate() {
         let (alias, name) = match relation {
             TableFactor::Derived { alias, .. } => (alias, None),
-            TableFactor::Table { name, args: Some(_), alias, .. } => (alias, name.0.last()),
+            TableFactor::Table { name, alias, .. } if name.0.len() == 1 => (alias, name.0.last()),
             _ => continue,
         };
         let name = name.and_then(|name| name.as_ident().cloned());
@@ -437,7 +437,7 @@ mod tests {
         for (sql, written) in [
             (
                 "SELECT x FROM a JOIN b USING (n) WHERE n > 1",
-                "SELECT x FROM a JOIN b USING(n) WHERE a.\"n\" > 1",
+                "SELECT x FROM a AS a JOIN b AS b USING(n) WHERE a.\"n\" > 1",
             ),
             (
                 "SELECT n, n FROM a AS l RIGHT JOIN s.b USING (n) WHERE n IN (SELECT n FROM c) ORDER BY n",
@@ -447,11 +447,11 @@ mod tests {
             (
                 "SELECT * FROM a FULL JOIN b USING (n)",
                 "SELECT CASE WHEN a.\"n\" IS NOT NULL THEN a.\"n\" ELSE b.\"n\" END AS \"n\", \
-                 a.* EXCLUDE (\"n\"), b.* EXCLUDE (\"n\") FROM a FULL JOIN b USING(n)",
+                 a.* EXCLUDE (\"n\"), b.* EXCLUDE (\"n\") FROM a AS a FULL JOIN b AS b USING(n)",
             ),
             (
                 "SELECT x FROM a, b JOIN c USING (n) WHERE n > 1",
-                "SELECT x FROM a, b JOIN c USING(n) WHERE n > 1",
+                "SELECT x FROM a, b AS b JOIN c AS c USING(n) WHERE n > 1",
             ),
         ] {
             assert_eq!(parse_one(sql).unwrap().sql().to_string(), written);
