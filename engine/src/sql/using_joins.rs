@@ -178,13 +178,14 @@ impl Merged {
             [Some(only)] => Some(vec![column_of(only, &name)]),
             _ => None,
         };
-        let known = self.columns.get(&name);
+        let known = self.columns.get(&name).cloned();
         let leftmost = left[0].as_ref().map(|first| vec![column_of(first, &name)]);
-        if known.is_some() && known != leftmost.as_ref() {
+        if known.is_some() && known != leftmost {
             return Err(refused("that is joined once more USING the column"));
         }
-        let (ours, theirs) = (known.cloned().or(alone), right.map(|r| column_of(r, &name)));
-        let (Some(mut ours), Some(theirs)) = (ours, theirs) else {
+        let is_first = known.is_none();
+        let theirs = right.map(|right| column_of(right, &name));
+        let (Some(mut ours), Some(theirs)) = (known.or(alone), theirs) else {
             if keeps != Keeps::Left {
                 return Err(refused("of several relations, or of one without a name"));
             }
@@ -193,9 +194,11 @@ impl Merged {
         };
         if let Some(relations) = &mut self.relations {
             let merged = relations.len() - 1;
-            for at in [merged - left.len(), merged] {
-                relations[at].1.push(name.clone());
+            // The leftmost has it merged already, when it is joined once more.
+            if is_first {
+                relations[merged - left.len()].1.push(name.clone());
             }
+            relations[merged].1.push(name.clone());
         }
         match keeps {
             Keeps::Left => {}
@@ -283,8 +286,11 @@ impl Merged {
         let shown = |name: &str| {
             projection.iter().any(|item| match item {
                 SelectItem::UnnamedExpr(Expr::Identifier(ident)) => fold(ident) == name,
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                    parts.last().is_some_and(|last| fold(last) == name)
+                }
                 SelectItem::ExprWithAlias { alias, .. } => fold(alias) == name,
-                SelectItem::Wildcard(_) => true,
+                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
                 _ => false,
             })
         };
