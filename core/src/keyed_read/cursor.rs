@@ -3,7 +3,6 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use roaring::RoaringBitmap;
 
 use super::columns::ColumnsCursor;
@@ -11,7 +10,7 @@ use super::range::KeyRange;
 use super::row_of_entry;
 use crate::memtable::{KeyedMemtable, Memtable, OwnedEntry};
 use crate::row::{Row, key_hash};
-use crate::segment::{RowFile, RowPiece, SegmentHandle};
+use crate::segment::{PIECE_ROWS, RowFile, RowPiece, RowPlace, SegmentHandle};
 use crate::snapshot::TableSnapshot;
 use crate::{Error, Result};
 
@@ -60,7 +59,7 @@ impl Cursor {
     pub(super) fn key(&self) -> Option<&[u8]> {
         match self {
             Self::Memtable(cursor) => cursor.at.as_ref().map(|entry| entry.get().key()),
-            Self::Rows(cursor) => cursor.at.as_ref().map(|(row, key_len)| &row[..*key_len]),
+            Self::Rows(cursor) => cursor.at.map(|at| cursor.piece.key(at)),
             Self::Columns(cursor) => cursor.key(),
         }
     }
@@ -73,7 +72,7 @@ impl Cursor {
                 Ok(row_of_entry(table.target(), &cursor.memtable, entry))
             }
             Self::Rows(cursor) => {
-                let (bytes, key_len) = cursor.at.clone().ok_or_else(ended)?;
+                let (bytes, key_len) = cursor.piece.row(cursor.at.ok_or_else(ended)?);
                 let segment = &cursor.segment;
                 let layout = segment.row_layout()?;
                 let def = Arc::clone(table.def());
@@ -159,15 +158,15 @@ fn step(memtable: &KeyedMemtable, entry: &mut OwnedEntry, backward: bool) -> boo
 
 pub(super) struct RowFileCursor {
     segment: Arc<SegmentHandle>,
-    ended: Option<Arc<RoaringBitmap>>,
+    ended: Ended,
     /// Some rows are newer than the snapshot.
     newer: bool,
     /// Ordinals that are left.
     left: std::ops::Range<u32>,
-    /// The row it stands on, and its key's length.
-    at: Option<(Bytes, usize)>,
     /// Rows around it.
-    piece: Option<RowPiece>,
+    piece: RowPiece,
+    /// Where the row is that it stands on.
+    at: Option<RowPlace>,
     seq: u64,
     backward: bool,
     range: KeyRange,
@@ -189,11 +188,11 @@ impl RowFileCursor {
         };
         let mut cursor = Self {
             segment: Arc::clone(segment),
-            ended: segment.deletes.at(seq),
+            ended: Ended { rows: segment.deletes.at(seq), first: 0, near: None },
             newer: segment.meta.max_seq > seq,
             left: from..to,
+            piece,
             at: None,
-            piece: (!backward).then_some(piece),
             seq,
             backward,
             range: range.clone(),
@@ -204,38 +203,57 @@ impl RowFileCursor {
 
     fn advance(&mut self) -> Result<()> {
         self.at = None;
+        let rows = self.segment.rows()?.ok_or_else(ended)?;
         loop {
             let next = if self.backward { self.left.next_back() } else { self.left.next() };
             let Some(ordinal) = next else { return Ok(()) };
-            if self.ended.as_ref().is_some_and(|ended| ended.contains(ordinal)) {
+            if self.ended.has(ordinal, self.backward) {
                 continue;
             }
             if self.newer && self.segment.seqs(&[u64::from(ordinal)])?[0] > self.seq {
                 continue;
             }
-            let segment = Arc::clone(&self.segment);
-            let rows = segment.rows()?.ok_or_else(ended)?;
-            let (row, key_len) = self.row(rows, ordinal)?;
-            if self.range.holds(&row[..key_len]) {
-                self.at = Some((row, key_len));
+            if !self.piece.has(ordinal) {
+                self.piece = rows.piece(around(ordinal, self.backward))?;
+            }
+            let place = rows.place(&self.piece, ordinal)?.ok_or_else(ended)?;
+            // Backward it began before the end, and the first key is known.
+            let end = self.range.end.as_deref().filter(|_| !self.backward);
+            if end.is_none_or(|end| self.piece.key(place) < end) {
+                self.at = Some(place);
             } else {
                 self.left = 0..0;
             }
             return Ok(());
         }
     }
+}
 
-    /// A row, from the piece that holds it. Backward each row is read alone.
-    fn row(&mut self, rows: &RowFile, ordinal: u32) -> Result<(Bytes, usize)> {
-        if self.backward {
-            return rows.row(ordinal);
-        }
-        if let Some(piece) = &self.piece
-            && let Some(row) = rows.row_of(piece, ordinal)?
-        {
-            return Ok(row);
-        }
-        let piece = self.piece.insert(rows.piece(ordinal)?);
-        rows.row_of(piece, ordinal)?.ok_or_else(ended)
+/// The first of the rows that are looked at with one.
+fn around(ordinal: u32, backward: bool) -> u32 {
+    if backward { ordinal.saturating_sub(PIECE_ROWS - 1) } else { ordinal }
+}
+
+/// Rows of a segment that are not visible, looked up for many rows at a time.
+struct Ended {
+    rows: Option<Arc<RoaringBitmap>>,
+    /// A bit for each of the [`PIECE_ROWS`] rows from `first` on.
+    near: Option<u64>,
+    first: u32,
+}
+
+impl Ended {
+    fn has(&mut self, ordinal: u32, backward: bool) -> bool {
+        let Some(rows) = &self.rows else { return false };
+        let is_near = (self.first..self.first + PIECE_ROWS).contains(&ordinal);
+        let near = match self.near.filter(|_| is_near) {
+            Some(near) => near,
+            None => {
+                self.first = around(ordinal, backward);
+                let ended = rows.range(self.first..self.first.saturating_add(PIECE_ROWS));
+                *self.near.insert(ended.fold(0, |near, row| near | 1 << (row - self.first)))
+            }
+        };
+        near >> (ordinal - self.first) & 1 == 1
     }
 }

@@ -3,6 +3,7 @@
 //! The parts of a table are disjoint at a snapshot, so their rows are merged by taking
 //! the first of the parts' next keys each time.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 
 use arrow::array::Scalar;
@@ -11,7 +12,7 @@ use sheaf_formats::predicate::{CompareOp, Predicate};
 use super::cursor::Cursor;
 use crate::Result;
 use crate::catalog::TableDef;
-use crate::row::{Row, RowBuilder, Value, one_element};
+use crate::row::{Row, RowBuilder, Value, key_prefix, one_element};
 use crate::snapshot::TableSnapshot;
 
 /// Keys from `start` on and before `end`, as bytes.
@@ -64,7 +65,50 @@ pub struct RowRange {
     range: KeyRange,
     backward: bool,
     /// Set up when the first row is asked for.
-    cursors: Option<Vec<Cursor>>,
+    merge: Option<Merge>,
+}
+
+/// The rows of several parts by their keys.
+#[derive(Default)]
+struct Merge {
+    /// Those that are not at their end.
+    cursors: Vec<Cursor>,
+    /// The first bytes of the key that each of them stands on.
+    prefixes: Vec<u64>,
+}
+
+impl Merge {
+    fn open(table: &TableSnapshot, range: &KeyRange, backward: bool) -> Result<Self> {
+        let cursors = Cursor::open(table, range, backward)?;
+        let prefixes = cursors.iter().map(|cursor| cursor.key().map_or(0, key_prefix)).collect();
+        Ok(Self { cursors, prefixes })
+    }
+
+    /// The cursor with the next key; there is one.
+    fn first(&self, backward: bool) -> usize {
+        let mut first = 0;
+        for (i, prefix) in self.prefixes.iter().enumerate().skip(1) {
+            let order = prefix
+                .cmp(&self.prefixes[first])
+                .then_with(|| self.cursors[i].key().cmp(&self.cursors[first].key()));
+            if order == (if backward { Ordering::Greater } else { Ordering::Less }) {
+                first = i;
+            }
+        }
+        first
+    }
+
+    fn advance(&mut self, at: usize) -> Result<()> {
+        self.cursors[at].advance()?;
+        match self.cursors[at].key() {
+            Some(key) => self.prefixes[at] = key_prefix(key),
+            None => {
+                self.cursors.swap_remove(at);
+                self.prefixes.swap_remove(at);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for RowRange {
@@ -109,7 +153,7 @@ impl TableSnapshot {
             Bound::Unbounded => None,
         };
         let range = KeyRange { start, end, first_column: [first(from), first(to)] };
-        Ok(RowRange { table: self.clone(), range, backward: false, cursors: None })
+        Ok(RowRange { table: self.clone(), range, backward: false, merge: None })
     }
 
     /// The rows whose keys begin with these columns, in key order.
@@ -132,7 +176,7 @@ fn after_prefix(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
 impl RowRange {
     fn empty(table: &TableSnapshot) -> Self {
         let range = KeyRange::default();
-        Self { table: table.clone(), range, backward: false, cursors: Some(Vec::new()) }
+        Self { table: table.clone(), range, backward: false, merge: Some(Merge::default()) }
     }
 
     /// The same rows from the last to the first. Call it before the first row.
@@ -153,26 +197,16 @@ impl RowRange {
     }
 
     fn step(&mut self) -> Result<Option<Row>> {
-        let cursors = match &mut self.cursors {
-            Some(cursors) => cursors,
-            None => {
-                let cursors = Cursor::open(&self.table, &self.range, self.backward)?;
-                self.cursors.insert(cursors)
-            }
+        let merge = match &mut self.merge {
+            Some(merge) => merge,
+            None => self.merge.insert(Merge::open(&self.table, &self.range, self.backward)?),
         };
-        let mut first: Option<usize> = None;
-        for (i, cursor) in cursors.iter().enumerate() {
-            let Some(key) = cursor.key() else { continue };
-            let before = first
-                .and_then(|at| cursors[at].key())
-                .is_none_or(|other| if self.backward { key > other } else { key < other });
-            if before {
-                first = Some(i);
-            }
+        if merge.cursors.is_empty() {
+            return Ok(None);
         }
-        let Some(at) = first else { return Ok(None) };
-        let row = cursors[at].row(&self.table)?;
-        cursors[at].advance()?;
+        let at = merge.first(self.backward);
+        let row = merge.cursors[at].row(&self.table)?;
+        merge.advance(at)?;
         Ok(Some(row))
     }
 }
@@ -183,7 +217,7 @@ impl Iterator for RowRange {
     fn next(&mut self) -> Option<Self::Item> {
         let row = self.step();
         if row.is_err() {
-            self.cursors = Some(Vec::new());
+            self.merge = Some(Merge::default());
         }
         row.transpose()
     }

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::row::key_prefix;
+
 /// Levels of a node at most: with one in four nodes going up a level, enough for 4^12.
 pub(super) const HEIGHT_MAX: usize = 12;
 
@@ -131,18 +133,7 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     pub(super) fn new(key: &'a [u8], seq: u64) -> Self {
-        Self { prefix: prefix_of(key), key, seq }
-    }
-}
-
-fn prefix_of(key: &[u8]) -> u64 {
-    match key.first_chunk() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            let mut bytes = [0; 8];
-            bytes[..key.len()].copy_from_slice(key);
-            u64::from_be_bytes(bytes)
-        }
+        Self { prefix: key_prefix(key), key, seq }
     }
 }
 
@@ -203,7 +194,7 @@ impl Chunks {
         let node = Node {
             ended: AtomicU64::new(LIVE),
             seq,
-            prefix: prefix_of(key),
+            prefix: key_prefix(key),
             older: older.map_or(std::ptr::null_mut(), NodeRef::as_ptr),
             key_len: key.len() as u32,
             packed_len: packed.len() as u32,

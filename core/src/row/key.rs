@@ -20,6 +20,18 @@ use crate::{Error, Result};
 /// The longest key, in encoded bytes.
 pub const MAX_KEY_LEN: usize = 16 << 10;
 
+/// The first eight bytes of a key, zeros behind a shorter one: they decide most comparisons.
+pub(crate) fn key_prefix(key: &[u8]) -> u64 {
+    match key.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => {
+            let mut bytes = [0; 8];
+            bytes[..key.len()].copy_from_slice(key);
+            u64::from_be_bytes(bytes)
+        }
+    }
+}
+
 /// The hash that finds a key. It is on disk.
 pub(crate) fn key_hash(key: &[u8]) -> u64 {
     xxh3_64(key)

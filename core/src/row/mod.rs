@@ -18,7 +18,7 @@ mod update;
 mod value;
 
 pub(crate) use bytes::{RowBytes, batch_bytes};
-pub(crate) use key::{KeyCodec, check_type, key_hash};
+pub(crate) use key::{KeyCodec, check_type, key_hash, key_prefix};
 pub(crate) use layout::RowLayout;
 pub use layout::{Row, RowBuilder};
 pub(crate) use packed::{one_element, one_value};

@@ -37,7 +37,7 @@ pub(crate) use delete_vector::DeleteVector;
 pub(crate) use key_index::KeyIndex;
 pub(crate) use meta::{DeleteVectorRef, RowIds, SegmentMeta, segment_dir};
 pub(crate) use read::{Target, adapt, scan_memtable, scan_segment, segment_statistics, take};
-pub(crate) use row_file::{RowFile, RowPiece};
+pub(crate) use row_file::{PIECE_ROWS, Place as RowPlace, RowFile, RowPiece};
 pub(crate) use sort::{SortOrder, order, permutation, reorder};
 pub(crate) use write::{Rowids, SegmentInput, Seqs, WriteContext, stream_segment, write_segment};
 

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use sheaf_formats::envelope::{self, FileKind};
 use sheaf_formats::io::ReadAt;
 
-use crate::row::RowBytes;
+use crate::row::{RowBytes, key_prefix};
 use crate::{Error, Result};
 
 const HEADER_LEN: u64 = 16;
@@ -25,6 +25,9 @@ const KEY_LEN_LEN: usize = 2;
 
 /// Rows from one fence to the next.
 const FENCE_ROWS: usize = 64;
+
+/// Rows of a piece at most.
+pub(crate) const PIECE_ROWS: u32 = 64;
 
 /// An open row file.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl RowFile {
         out.write_all(&u64::from(in_key_order).to_le_bytes())?;
         if in_key_order {
             for key in keys.iter().step_by(FENCE_ROWS) {
-                out.write_all(&fence_of(key))?;
+                out.write_all(&key_prefix(key).to_be_bytes())?;
             }
         }
         let mut end = 0_usize;
@@ -90,19 +93,12 @@ impl RowFile {
         split(self.stored(ordinal)?).ok_or_else(|| damaged(&self.file))
     }
 
-    /// A row of a piece of this file, as with [`Self::row`]; `None` when it is in another.
-    pub(crate) fn row_of(&self, piece: &RowPiece, ordinal: u32) -> Result<Option<(Bytes, usize)>> {
-        let Some(i) = ordinal.checked_sub(piece.first).map(|i| i as usize) else {
-            return Ok(None);
-        };
-        if (i + 2) * 4 > piece.offsets.len() {
-            return Ok(None);
+    /// Where a row of a piece of this file is; `None` when it is in another.
+    pub(crate) fn place(&self, piece: &RowPiece, ordinal: u32) -> Result<Option<Place>> {
+        match piece.has(ordinal) {
+            true => piece.place(ordinal).map(Some).ok_or_else(|| damaged(&self.file)),
+            false => Ok(None),
         }
-        let start = offset_at(&piece.offsets, 0);
-        let at = |i: usize| offset_at(&piece.offsets, i).checked_sub(start).map(|at| at as usize);
-        let row = at(i).zip(at(i + 1)).filter(|(from, to)| from <= to && *to <= piece.rows.len());
-        let row = row.and_then(|(from, to)| split(piece.rows.slice(from..to)));
-        row.map(Some).ok_or_else(|| damaged(&self.file))
     }
 
     /// The key of a row.
@@ -124,7 +120,7 @@ impl RowFile {
 
     /// The same, and the rows around it, which were read to find it.
     pub(crate) fn seek(&self, key: &[u8]) -> Result<(u32, RowPiece)> {
-        let fence = fence_of(key);
+        let fence = key_prefix(key).to_be_bytes();
         let fences: &[[u8; 8]] = self.fences.as_chunks().0;
         // Rows up to the last fence that is smaller come before the key, and the row of
         // the first that is larger comes after it.
@@ -142,12 +138,12 @@ impl RowFile {
                 to = middle;
             }
         }
+        // What is left is in one piece.
         let piece = self.piece(from)?;
         while from < to {
             let middle = from + (to - from) / 2;
-            let found = self.row_of(&piece, middle)?;
-            let (row, key_len) = found.ok_or_else(|| damaged(&self.file))?;
-            if row[..key_len] < *key {
+            let place = piece.place(middle).ok_or_else(|| damaged(&self.file))?;
+            if piece.key(place) < key {
                 from = middle + 1;
             } else {
                 to = middle;
@@ -156,9 +152,9 @@ impl RowFile {
         Ok((from, piece))
     }
 
-    /// The rows from `first` on, at most 64 of them, as one piece: cheaper than one by one.
+    /// The rows from `first` on, at most [`PIECE_ROWS`], as one piece: cheaper than one by one.
     pub(crate) fn piece(&self, first: u32) -> Result<RowPiece> {
-        let count = (self.rows.saturating_sub(first.into())).min(FENCE_ROWS as u64) as usize;
+        let count = (self.rows.saturating_sub(first.into())).min(PIECE_ROWS.into()) as usize;
         let offsets = self.file.read(self.offsets() + u64::from(first) * 4, (count + 1) * 4)?;
         let at = |i: usize| offset_at(&offsets, i);
         let len = at(count).checked_sub(at(0)).ok_or_else(|| damaged(&self.file))?;
@@ -198,18 +194,47 @@ pub(crate) struct RowPiece {
     rows: Bytes,
 }
 
+/// A row in a piece: where its key begins and ends, and where it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    key: usize,
+    packed: usize,
+    end: usize,
+}
+
+impl RowPiece {
+    /// Whether a row is in it.
+    pub(crate) fn has(&self, ordinal: u32) -> bool {
+        let behind = ordinal.checked_sub(self.first);
+        behind.is_some_and(|i| (i as usize + 2) * 4 <= self.offsets.len())
+    }
+
+    /// The key of a row.
+    pub(crate) fn key(&self, place: Place) -> &[u8] {
+        &self.rows[place.key..place.packed]
+    }
+
+    /// A row: its key followed by its packed columns, and the key's length.
+    pub(crate) fn row(&self, place: Place) -> (Bytes, usize) {
+        (self.rows.slice(place.key..place.end), place.packed - place.key)
+    }
+
+    /// The place of a row that it has; `None` when its bytes are damaged.
+    fn place(&self, ordinal: u32) -> Option<Place> {
+        let (start, i) = (offset_at(&self.offsets, 0), (ordinal - self.first) as usize);
+        let at = |i: usize| Some(offset_at(&self.offsets, i).checked_sub(start)? as usize);
+        let (from, end) = (at(i)?, at(i + 1)?);
+        let row = self.rows.get(from..end)?;
+        let key = from + KEY_LEN_LEN;
+        let packed = key + usize::from(u16::from_le_bytes(*row.first_chunk()?));
+        (packed <= end).then_some(Place { key, packed, end })
+    }
+}
+
 /// A stored row without the length of its key.
 fn split(row: Bytes) -> Option<(Bytes, usize)> {
     let key_len = usize::from(u16::from_le_bytes(*row.first_chunk()?));
     (KEY_LEN_LEN + key_len <= row.len()).then(|| (row.slice(KEY_LEN_LEN..), key_len))
-}
-
-/// The first bytes of a key, zeros behind a shorter one.
-fn fence_of(key: &[u8]) -> [u8; 8] {
-    let mut fence = [0; 8];
-    let len = key.len().min(8);
-    fence[..len].copy_from_slice(&key[..len]);
-    fence
 }
 
 fn offset_at(offsets: &[u8], i: usize) -> u32 {
@@ -258,11 +283,12 @@ mod tests {
             let row = file.row(ordinal as u32).unwrap();
             assert_eq!((row.0.as_ref(), row.1), ([key.as_bytes(); 2].concat().as_ref(), key.len()));
             let piece = file.piece(ordinal.saturating_sub(10) as u32).unwrap();
-            assert_eq!(file.row_of(&piece, ordinal as u32).unwrap(), Some(row));
+            let place = file.place(&piece, ordinal as u32).unwrap().unwrap();
+            assert_eq!((piece.key(place), piece.row(place)), (key.as_bytes(), row));
         }
         let piece = file.piece(100).unwrap();
-        assert!(file.row_of(&piece, 99).unwrap().is_none());
-        assert!(file.row_of(&piece, 164).unwrap().is_none());
+        assert!(file.place(&piece, 99).unwrap().is_none());
+        assert!(file.place(&piece, 164).unwrap().is_none());
         assert!(file.row(200).is_err());
     }
 
