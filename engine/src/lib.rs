@@ -36,6 +36,7 @@ mod dml;
 mod error;
 mod files;
 mod functions;
+mod joins;
 mod optimizer;
 mod point;
 #[cfg(feature = "polars")]

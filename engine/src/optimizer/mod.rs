@@ -12,12 +12,15 @@
 //!   unique_names     names of columns that filters can be pushed down by
 //!   yielding_joins   joins that let their statement be ended
 //! ```
+//!
+//! Hash joins become those of [`crate::joins`].
 
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -27,6 +30,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use orient_joins::{OrientJoins, SheafJoinSelection};
 use reorder_joins::ReorderJoins;
 use unique_names::{SheafFilterPushdown, UniqueNames};
+
+use crate::joins::SpillingJoinExec;
 
 mod compact_texts;
 mod estimate;
@@ -66,8 +71,20 @@ pub(crate) fn physical_rules(
     rules.push(rule("spilling_limits", move |plan| spilling_limits::rewrite(plan, &memory)));
     rules.push(rule("compact_texts", compact_texts::rewrite));
     rules.push(rule("keep_order", keep_order::rewrite));
+    rules.push(rule("spilling_joins", spilling_joins));
     rules.push(rule("yielding_joins", yielding_joins::rewrite));
     rules
+}
+
+/// Hash joins that can go on in files.
+fn spilling_joins(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let spilling = |plan: Arc<dyn ExecutionPlan>| {
+        Ok(match SpillingJoinExec::of(&plan)? {
+            Some(join) => Transformed::yes(Arc::new(join) as _),
+            None => Transformed::no(plan),
+        })
+    };
+    plan.transform_up(spilling).data()
 }
 
 /// A rule that is one function over a plan.

@@ -15,6 +15,8 @@ use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec,
 };
 
+use crate::joins::SpillingJoinExec;
+
 /// See the module's documentation.
 pub(super) fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let yielding = |plan: Arc<dyn ExecutionPlan>| match is_join(&plan) {
@@ -26,6 +28,7 @@ pub(super) fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionP
 
 fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<HashJoinExec>()
+        || plan.is::<SpillingJoinExec>()
         || plan.is::<SortMergeJoinExec>()
         || plan.is::<PiecewiseMergeJoinExec>()
         || plan.is::<NestedLoopJoinExec>()

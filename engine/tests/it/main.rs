@@ -19,5 +19,6 @@ mod program;
 mod running;
 mod sessions;
 mod slt;
+mod spilling_joins;
 mod support;
 mod temporary;
