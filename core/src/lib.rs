@@ -56,4 +56,5 @@ pub use row::{Row, RowBuilder, RowUpdate, Value};
 pub use segment::{ROWID_COLUMN, SEQ_COLUMN};
 pub use snapshot::{Columns, Part, PartScan, Snapshot, TableSnapshot};
 pub use store::{Compression, Environment, Options, Store};
+pub use views::compacted as compact_views;
 pub use write::{Commit, Durability, OnConflict, Write, WriteBatch};

@@ -12,7 +12,7 @@ use arrow::datatypes::{ByteViewType, DataType};
 use crate::error::Result;
 
 /// The same rows; buffers of views hold no more than twice the bytes that are shown.
-pub(crate) fn compacted(rows: &RecordBatch) -> Result<RecordBatch> {
+pub fn compacted(rows: &RecordBatch) -> Result<RecordBatch> {
     let columns = rows.columns().iter().map(compact).collect::<Result<_>>()?;
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }

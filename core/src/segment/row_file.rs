@@ -120,14 +120,27 @@ impl RowFile {
 
     /// The same, and the rows around it, which were read to find it.
     pub(crate) fn seek(&self, key: &[u8]) -> Result<(u32, RowPiece)> {
-        let fence = key_prefix(key).to_be_bytes();
+        let prefix = key_prefix(key);
         let fences: &[[u8; 8]] = self.fences.as_chunks().0;
+        let fence = |i: usize| fences.get(i).map(|fence| u64::from_be_bytes(*fence));
         // Rows up to the last fence that is smaller come before the key, and the row of
         // the first that is larger comes after it.
-        let before = fences.partition_point(|other| *other < fence).saturating_sub(1);
-        let after = fences.partition_point(|other| *other <= fence);
+        let smaller = fences.partition_point(|fence| u64::from_be_bytes(*fence) < prefix);
+        let before = smaller.saturating_sub(1);
+        let after = match fence(smaller) == Some(prefix) {
+            true => fences.partition_point(|fence| u64::from_be_bytes(*fence) <= prefix),
+            false => smaller,
+        };
         let (mut from, mut to) =
             ((before * FENCE_ROWS) as u32, (after * FENCE_ROWS).min(self.rows as usize) as u32);
+        // Keys are mostly spread evenly between two fences.
+        let mut guess = match (fence(before), fence(after)) {
+            (Some(low), Some(high)) if (low..high).contains(&prefix) => {
+                let share = (prefix - low) as f64 / (high - low) as f64;
+                from + (share * f64::from(to - from)) as u32
+            }
+            _ => from + (to - from) / 2,
+        };
         // Keys whose first bytes are alike have many fences in a row.
         while to - from > FENCE_ROWS as u32 {
             let middle = from + (to - from) / 2;
@@ -137,17 +150,26 @@ impl RowFile {
             } else {
                 to = middle;
             }
+            guess = from + (to - from) / 2;
         }
-        // What is left is in one piece.
+        // What is left is in one piece. Each look at a row may wait for memory, so the first are
+        // near the guess.
         let piece = self.piece(from)?;
+        let (mut step, mut was_before, mut was_after) = (1, false, false);
         while from < to {
-            let middle = from + (to - from) / 2;
-            let place = piece.place(middle).ok_or_else(|| damaged(&self.file))?;
+            guess = guess.clamp(from, to - 1);
+            let place = piece.place(guess).ok_or_else(|| damaged(&self.file))?;
             if piece.key(place) < key {
-                from = middle + 1;
+                (from, was_before) = (guess + 1, true);
             } else {
-                to = middle;
+                (to, was_after) = (guess, true);
             }
+            guess = match (was_before, was_after) {
+                (true, false) => from + step,
+                (false, true) => to.saturating_sub(1 + step),
+                _ => from + (to - from) / 2,
+            };
+            step *= 2;
         }
         Ok((from, piece))
     }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::runtime::JoinSet;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, JoinType, Result, Statistics, internal_datafusion_err};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{
+    DataFusionError, JoinType, Result, Statistics, internal_datafusion_err, internal_err,
+};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
@@ -22,14 +23,15 @@ use datafusion::physical_plan::{
     PlanProperties,
 };
 use futures::future::{BoxFuture, Shared};
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use tokio::sync::Barrier;
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, stream};
+use tokio::sync::oneshot;
 
 use super::build::{Build, Taken};
-use super::handed::{HandedExec, rows_of};
+use super::handed::{HandedExec, promised_rows, rows_of};
 use super::lent::Lent;
-use super::pairs::{Pairs, settling};
+use super::pairs::Pairs;
 use super::parts::{PARTS, Part, Spills};
+use super::together::{Arrival, Together};
 
 /// A hash join, which shows itself as the one that it does.
 pub(crate) struct SpillingJoinExec {
@@ -122,9 +124,7 @@ impl ExecutionPlan for SpillingJoinExec {
                 self.running.get_or_init(|| running)
             }
         };
-        let (running, metrics) = (Arc::clone(running), self.metrics.clone());
-        let rows = async move { running.rows(partition, &metrics).await };
-        let rows = stream::once(rows).try_flatten();
+        let rows = stream::once(running.start(partition, &self.metrics)?).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 
@@ -156,35 +156,43 @@ struct Running {
     inputs: Arc<Inputs>,
     /// The join of rows that are handed to it.
     in_memory: HashJoinExec,
+    left: Arc<HandedExec>,
     right: Arc<HandedExec>,
-    /// The left side, where all partitions have the same one.
-    left_side: OnceLock<Once<LeftSide>>,
-    /// The right side in files, where all of it is asked for one left side.
-    right_parts: OnceLock<Once<Vec<Part>>>,
-    together: Option<Together>,
+    /// Where all partitions have the same left side.
+    one_left: Option<OneLeft>,
+    together: Option<Arc<Together>>,
+}
+
+/// The left side of all partitions.
+struct OneLeft {
+    /// What its table is built with.
+    lent: Arc<Lent>,
+    side: Once<LeftSide>,
+    /// The right side in files, for joins that ask all of it.
+    right_parts: Once<Vec<Part>>,
 }
 
 /// What is joined.
 struct Inputs {
     join: Arc<HashJoinExec>,
-    /// Where rows of the left side are handed over.
-    left: Arc<HandedExec>,
     context: Arc<TaskContext>,
     pairs: Arc<Pairs>,
 }
 
 /// The left side of a join, or of one of its partitions.
 enum LeftSide {
-    /// It was handed over, and its table is built with this memory.
-    InMemory(Arc<Lent>),
+    /// It was handed over.
+    InMemory,
     InFiles(Vec<Part>),
 }
 
-/// Partitions that choose together: DataFusion's join tells its right side which rows its left
-/// side has when it has heard of all partitions.
-struct Together {
-    barrier: Barrier,
-    does_not_fit: AtomicBool,
+/// Rows that will be there, and whoever gives them.
+type Giver = oneshot::Sender<SendableRecordBatchStream>;
+
+fn promised() -> (Giver, impl Future<Output = Result<SendableRecordBatchStream>> + Send) {
+    let (giver, rows) = oneshot::channel();
+    let never = |_| internal_datafusion_err!("the rows of a join were not handed over");
+    (giver, rows.map_err(never))
 }
 
 /// Something that is made once for all who wait for it.
@@ -204,95 +212,114 @@ impl Running {
     ) -> Result<Arc<Self>> {
         let (left, right) = (HandedExec::of(join.left()), HandedExec::of(join.right()));
         let handed = vec![Arc::clone(&left) as _, Arc::clone(&right) as _];
-        let tells = !join.dynamic_expressions_produced().is_empty();
         let spills =
             Spills { context: Arc::clone(context), metrics: SpillMetrics::new(metrics, 0) };
-        let inputs = Inputs {
+        let inputs = Arc::new(Inputs {
             join: Arc::clone(join),
-            left,
             context: Arc::clone(context),
             pairs: Arc::new(Pairs::new(join, spills)),
-        };
-        let together = (tells && !inputs.has_one_left()).then(|| Together {
-            barrier: Barrier::new(inputs.partitions()),
-            does_not_fit: AtomicBool::new(false),
         });
-        Ok(Arc::new(Self {
-            inputs: Arc::new(inputs),
-            in_memory: join.builder().with_new_children(handed)?.build()?,
-            right,
-            left_side: OnceLock::new(),
-            right_parts: OnceLock::new(),
-            together,
-        }))
+        let one_left = inputs.has_one_left().then(|| {
+            let lent = Lent::new(context.memory_pool());
+            let (giver, rows) = promised();
+            left.put(0, promised_rows(join.left().schema(), rows));
+            let (of_left, of_right) = (Arc::clone(&inputs), Arc::clone(&inputs));
+            let memory = Arc::clone(&lent);
+            let side = once(async move {
+                let taken = of_left.take_left(0).await?;
+                of_left.left_side(taken, giver, &memory).await
+            });
+            let partitions = 0..inputs.partitions();
+            let right_parts = once(async move { of_right.divide_right(partitions).await });
+            OneLeft { lent, side, right_parts }
+        });
+        let together = match one_left.is_none() && tells_its_right_side(join)? {
+            true => Some(Arc::new(Together::new(inputs.partitions()))),
+            false => None,
+        };
+        let in_memory = join.builder().with_new_children(handed)?.build()?;
+        Ok(Arc::new(Self { inputs, in_memory, left, right, one_left, together }))
     }
 
-    /// The rows of a partition.
-    async fn rows(
-        &self,
+    /// Begins with a partition. DataFusion's join has it at once: with what it promises to others
+    /// it goes on without it when it is dropped.
+    fn start(
+        self: &Arc<Self>,
         partition: usize,
         metrics: &ExecutionPlanMetricsSet,
-    ) -> Result<SendableRecordBatchStream> {
-        let inputs = &self.inputs;
-        let left = if inputs.has_one_left() {
-            let of = Arc::clone(inputs);
-            let left = self
-                .left_side
-                .get_or_init(|| once(async move { of.left_side(0, of.take_left(0).await?).await }));
-            left.clone().await.map_err(DataFusionError::Shared)?
-        } else {
-            let taken = inputs.take_left(partition).await;
-            let others_fit = match &self.together {
-                Some(together) => together.fits(matches!(taken, Ok(Taken::All(_)))).await,
-                None => true,
+    ) -> Result<impl Future<Output = Result<SendableRecordBatchStream>> + Send + use<>> {
+        let (context, join) = (&self.inputs.context, &self.inputs.join);
+        let mut give_left = None;
+        let lent = match &self.one_left {
+            Some(left) => Arc::clone(&left.lent),
+            None => {
+                let (giver, rows) = promised();
+                self.left.put(partition, promised_rows(join.left().schema(), rows));
+                give_left = Some(giver);
+                Lent::new(context.memory_pool())
+            }
+        };
+        let (give_right, rows) = promised();
+        self.right.put(partition, lent.settled_by(join.right().schema(), rows));
+        let config = context.session_config().clone();
+        let in_memory = self.in_memory.execute(partition, lent.context(context, config))?;
+        let arrival = self.together.as_ref().map(|together| Arrival::new(Arc::clone(together)));
+        let baseline = BaselineMetrics::new(metrics, partition);
+        let (this, inputs) = (Arc::clone(self), Arc::clone(&self.inputs));
+        Ok(async move {
+            let left = match (&this.one_left, give_left) {
+                (Some(left), _) => left.side.clone().await.map_err(DataFusionError::Shared)?,
+                (None, None) => return internal_err!("a partition has no left side"),
+                (None, Some(give_left)) => {
+                    let taken = inputs.take_left(partition).await;
+                    let all_fit = match arrival {
+                        Some(arrival) => arrival.fits(matches!(taken, Ok(Taken::All(_)))).await,
+                        None => true,
+                    };
+                    match taken? {
+                        Taken::All(build) if !all_fit => {
+                            return inputs.pairs.table(build, inputs.right(partition)?);
+                        }
+                        taken => Arc::new(inputs.left_side(taken, give_left, &lent).await?),
+                    }
+                }
             };
-            match taken? {
-                Taken::All(build) if !others_fit => {
-                    return inputs.pairs.table(build, inputs.right(partition)?);
-                }
-                taken => Arc::new(inputs.left_side(partition, taken).await?),
-            }
-        };
-        let lefts = match left.as_ref() {
-            LeftSide::InMemory(lent) => {
-                self.right.put(partition, inputs.right(partition)?);
-                let rows = self.in_memory.execute(partition, lent.context(&inputs.context))?;
-                return Ok(settling(rows, Arc::clone(lent)));
-            }
-            LeftSide::InFiles(parts) => parts.iter().cloned(),
-        };
+            let LeftSide::InFiles(lefts) = left.as_ref() else {
+                // Who takes them is there: it is polled next.
+                let _ = give_right.send(inputs.right(partition)?);
+                return Ok(in_memory);
+            };
+            drop(in_memory);
+            let rows = this.of_files(partition, lefts).await?;
+            Ok(Box::pin(LimitStream::new(rows, 0, inputs.join.fetch(), baseline)) as _)
+        })
+    }
+
+    /// The rows of a partition whose left side is in files.
+    async fn of_files(
+        &self,
+        partition: usize,
+        lefts: &[Part],
+    ) -> Result<SendableRecordBatchStream> {
+        let (inputs, lefts) = (&self.inputs, lefts.iter().cloned());
         let mut joining = Arc::clone(&inputs.pairs);
-        let pairs: Vec<_> = if inputs.asks_all_of_right() {
-            let of = Arc::clone(inputs);
-            let rights = self
-                .right_parts
-                .get_or_init(|| once(async move { of.divide_right(0..of.partitions()).await }));
-            let rights = rights.clone().await.map_err(DataFusionError::Shared)?;
-            if inputs.join.null_aware && rights.iter().any(|part| part.rows() > 0) {
-                if rights.iter().any(Part::has_null_keys) {
-                    return Ok(Box::pin(EmptyRecordBatchStream::new(inputs.join.schema())));
+        let pairs: Vec<_> = match &self.one_left {
+            Some(left) if inputs.asks_all_of_right() => {
+                let rights = left.right_parts.clone().await.map_err(DataFusionError::Shared)?;
+                if inputs.join.null_aware && rights.iter().any(|part| part.rows() > 0) {
+                    if rights.iter().any(Part::has_null_keys) {
+                        return Ok(Box::pin(EmptyRecordBatchStream::new(inputs.join.schema())));
+                    }
+                    joining = Arc::new(joining.without_null_keys());
                 }
-                joining = Arc::new(joining.without_null_keys());
+                let pairs = lefts.zip(rights.iter().cloned());
+                pairs.skip(partition).step_by(inputs.partitions()).collect()
             }
-            let pairs = lefts.zip(rights.iter().cloned());
-            pairs.skip(partition).step_by(inputs.partitions()).collect()
-        } else {
-            lefts.zip(inputs.divide_right(partition..partition + 1).await?).collect()
+            _ => lefts.zip(inputs.divide_right(partition..partition + 1).await?).collect(),
         };
         let rows = stream::iter(pairs)
             .flat_map(move |(left, right)| Arc::clone(&joining).join(left, right, 1));
-        let rows = Box::pin(RecordBatchStreamAdapter::new(inputs.join.schema(), rows));
-        let baseline = BaselineMetrics::new(metrics, partition);
-        Ok(Box::pin(LimitStream::new(rows, 0, inputs.join.fetch(), baseline)))
-    }
-}
-
-impl Together {
-    /// Says whether one partition fits; whether all do, when all have said it.
-    async fn fits(&self, fits: bool) -> bool {
-        self.does_not_fit.fetch_or(!fits, Ordering::AcqRel);
-        self.barrier.wait().await;
-        !self.does_not_fit.load(Ordering::Acquire)
+        Ok(Box::pin(RecordBatchStreamAdapter::new(inputs.join.schema(), rows)))
     }
 }
 
@@ -322,16 +349,16 @@ impl Inputs {
 
     async fn take_left(&self, partition: usize) -> Result<Taken> {
         let rows = self.join.left().execute(partition, Arc::clone(&self.context))?;
-        Build::take(rows, false, &self.context).await
+        Build::take(rows, &self.pairs.left, false, &self.context).await
     }
 
     /// Hands over what fits, and writes what does not into files.
-    async fn left_side(&self, partition: usize, taken: Taken) -> Result<LeftSide> {
+    async fn left_side(&self, taken: Taken, giver: Giver, lent: &Lent) -> Result<LeftSide> {
         match taken {
             Taken::All(build) => {
-                let rows = rows_of(&self.join.left().schema(), build.batches, None);
-                self.left.put(partition, rows);
-                Ok(LeftSide::InMemory(Lent::new(self.context.memory_pool(), build.memory)))
+                lent.fill(build.memory);
+                let _ = giver.send(rows_of(&self.pairs.left.schema, build.batches, None));
+                Ok(LeftSide::InMemory)
             }
             Taken::TooMany(build, rest, rows) => {
                 Ok(LeftSide::InFiles(self.pairs.divide_left(0, build, rest, rows).await?))
@@ -357,4 +384,21 @@ impl Inputs {
         }
         Ok(all)
     }
+}
+
+/// Whether the right side of a join looks at what its left side has.
+fn tells_its_right_side(join: &HashJoinExec) -> Result<bool> {
+    let told = join.dynamic_expressions_produced();
+    let is_told = |expr: &Arc<dyn PhysicalExpr>| {
+        let id = expr.expression_id();
+        id.is_some() && told.iter().any(|told| told.expression_id() == id)
+    };
+    join.right().exists(|node| {
+        let mut found = false;
+        node.apply_expressions(&mut |root| {
+            found |= root.exists(|expr| Ok(is_told(expr)))?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(found)
+    })
 }

@@ -14,7 +14,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 
 /// See the module's documentation.
@@ -61,6 +61,14 @@ pub(super) fn rows_of(
     let batches = stream::iter(batches.into_iter().map(Ok));
     let rows = batches.chain(stream::iter(others).flatten());
     Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), rows))
+}
+
+/// Rows that will be there.
+pub(super) fn promised_rows(
+    schema: SchemaRef,
+    rows: impl Future<Output = Result<SendableRecordBatchStream>> + Send + 'static,
+) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream::once(rows).try_flatten()))
 }
 
 impl fmt::Debug for HandedExec {

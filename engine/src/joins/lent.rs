@@ -3,13 +3,20 @@
 //! The rows of a join's left side are reserved while they are taken. The join that gets them
 //! reserves them again: from here, so that they count once.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
-use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::context::SessionConfig;
+use datafusion::execution::memory_pool::{
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{TryStreamExt, stream};
 use parking_lot::Mutex;
 
 /// See the module's documentation.
@@ -28,35 +35,57 @@ struct State {
 }
 
 impl Lent {
-    /// Gives out what `reserved` has of `pool`, and then more of it.
-    pub(super) fn new(pool: &Arc<dyn MemoryPool>, reserved: MemoryReservation) -> Arc<Self> {
+    /// Gives out what it is filled with, and then more of `pool`.
+    pub(super) fn new(pool: &Arc<dyn MemoryPool>) -> Arc<Self> {
+        let reserved = MemoryConsumer::new("HashJoinInput").register(pool);
         let state = Mutex::new(State { reserved, used: 0, is_settled: false });
         Arc::new(Self { pool: Arc::clone(pool), state })
     }
 
-    /// A context that is the same but for its memory.
-    pub(super) fn context(self: &Arc<Self>, context: &TaskContext) -> Arc<TaskContext> {
+    /// Takes over what was reserved, before anything is used.
+    pub(super) fn fill(&self, reserved: MemoryReservation) {
+        self.state.lock().reserved = reserved;
+    }
+
+    /// A context for a join with this memory, which needs no functions.
+    pub(super) fn context(
+        self: &Arc<Self>,
+        context: &TaskContext,
+        config: SessionConfig,
+    ) -> Arc<TaskContext> {
         let runtime = RuntimeEnv::clone(&context.runtime_env());
         let runtime = RuntimeEnv { memory_pool: Arc::clone(self) as _, ..runtime };
         Arc::new(TaskContext::new(
             context.task_id(),
             context.session_id(),
-            context.session_config().clone(),
-            context.scalar_functions().clone(),
-            context.higher_order_functions().clone(),
-            context.aggregate_functions().clone(),
-            context.window_functions().clone(),
+            config,
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
             Arc::new(runtime),
         ))
     }
 
-    /// Gives back what was reserved and not taken, now and from now on.
-    pub(super) fn settle(&self) {
+    /// Rows of the right side. They are asked for when the table is there: what was reserved and
+    /// is not used by then goes back.
+    pub(super) fn settled_by(
+        self: &Arc<Self>,
+        schema: SchemaRef,
+        rows: impl Future<Output = Result<SendableRecordBatchStream>> + Send + 'static,
+    ) -> SendableRecordBatchStream {
+        let lent = Arc::clone(self);
+        let rows = async move {
+            lent.settle();
+            rows.await
+        };
+        Box::pin(RecordBatchStreamAdapter::new(schema, stream::once(rows).try_flatten()))
+    }
+
+    fn settle(&self) {
         let mut state = self.state.lock();
-        if !state.is_settled {
-            state.is_settled = true;
-            state.give_back();
-        }
+        state.is_settled = true;
+        state.give_back();
     }
 }
 
@@ -113,7 +142,7 @@ impl fmt::Display for Lent {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer};
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
 
     use super::*;
 
@@ -122,7 +151,8 @@ mod tests {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100));
         let reserved = MemoryConsumer::new("rows").register(&pool);
         reserved.try_grow(60).unwrap();
-        let lent = Lent::new(&pool, reserved);
+        let lent = Lent::new(&pool);
+        lent.fill(reserved);
         let as_pool = Arc::clone(&lent) as Arc<dyn MemoryPool>;
         let table = MemoryConsumer::new("table").register(&as_pool);
         table.try_grow(40).unwrap();

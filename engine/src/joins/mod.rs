@@ -6,12 +6,13 @@
 //! joined by, and the files are joined in pairs.
 //!
 //! ```text
-//!   exec     the operator: takes the left side, and chooses
-//!   build    rows for a table, as long as they fit
-//!   parts    rows in files by a hash
-//!   pairs    joins files in pairs, those that are still too large once more
-//!   handed   a plan whose rows are there already
-//!   lent     a pool of memory that is reserved already
+//!   exec      the operator: takes the left side, and chooses
+//!   together  partitions that have to choose alike
+//!   build     rows for a table, as long as they fit
+//!   parts     rows in files by a hash
+//!   pairs     joins files in pairs, those that are still too large once more
+//!   handed    a plan whose rows are there already
+//!   lent      a pool of memory that is reserved already
 //! ```
 
 mod build;
@@ -20,5 +21,6 @@ mod handed;
 mod lent;
 mod pairs;
 mod parts;
+mod together;
 
 pub(crate) use exec::SpillingJoinExec;

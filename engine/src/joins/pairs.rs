@@ -8,11 +8,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::common::{DataFusionError, JoinType, Result};
+use datafusion::common::{DataFusionError, JoinType, NullEquality, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 
@@ -28,9 +27,9 @@ const LEVELS_MAX: usize = 5;
 #[derive(Clone)]
 pub(super) struct Pairs {
     join: Arc<HashJoinExec>,
-    /// Rows of the left side of a NOT IN that nothing is known about are left out.
+    /// Rows of the left side whose key is NULL are left out.
     without_null_keys: bool,
-    left: Side,
+    pub(super) left: Side,
     right: Side,
     spills: Spills,
 }
@@ -42,9 +41,12 @@ impl Pairs {
     /// Parts of what `join` joins.
     pub(super) fn new(join: &Arc<HashJoinExec>, spills: Spills) -> Self {
         let (left, right) = join.on().iter().cloned().unzip();
+        // They are equal to nothing, and gone like others that are not.
+        let without_null_keys = join.null_equality() == NullEquality::NullEqualsNothing
+            && !has_all_of_left(join.join_type());
         Self {
             join: Arc::clone(join),
-            without_null_keys: false,
+            without_null_keys,
             left: Side { schema: join.left().schema(), keys: left },
             right: Side { schema: join.right().schema(), keys: right },
             spills,
@@ -62,14 +64,17 @@ impl Pairs {
     }
 
     async fn joined(self: Arc<Self>, left: Part, right: Part, level: usize) -> Result<Rows> {
-        if left.rows() == 0 && right.rows() == 0 {
+        let join_type = self.join.join_type();
+        if (left.rows() == 0 && !has_all_of_right(join_type))
+            || (right.rows() == 0 && !has_all_of_left(join_type))
+        {
             return Ok(stream::empty().boxed());
         }
         let rows = match self.without_null_keys {
             true => left.read_keyed(&self.left, &self.spills),
             false => left.read(&self.left, &self.spills),
         };
-        let (build, rest, rows) = match Build::take(rows, true, &self.spills.context).await? {
+        let (build, rest, rows) = match self.take(rows).await? {
             Taken::All(build) => {
                 return Ok(self.table(build, right.read(&self.right, &self.spills))?.boxed());
             }
@@ -84,6 +89,10 @@ impl Pairs {
         let level = if is_divided { level + 1 } else { LEVELS_MAX };
         let pairs = stream::iter(lefts.into_iter().zip(rights));
         Ok(pairs.flat_map(move |(left, right)| Arc::clone(&self).join(left, right, level)).boxed())
+    }
+
+    async fn take(&self, rows: SendableRecordBatchStream) -> Result<Taken> {
+        Build::take(rows, &self.left, true, &self.spills.context).await
     }
 
     /// Rows of the left side in parts: those in memory, the `rest` of those that were taken, and
@@ -122,8 +131,11 @@ impl Pairs {
         build: Build,
         right: SendableRecordBatchStream,
     ) -> Result<SendableRecordBatchStream> {
-        let lent = Lent::new(self.spills.context.memory_pool(), build.memory);
+        let context = &self.spills.context;
+        let lent = Lent::new(context.memory_pool());
+        lent.fill(build.memory);
         let left = HandedExec::new(rows_of(&self.left.schema, build.batches, None));
+        let right = lent.settled_by(right.schema(), std::future::ready(Ok(right)));
         let join = self
             .join
             .builder()
@@ -133,8 +145,12 @@ impl Pairs {
             .with_partition_mode(PartitionMode::CollectLeft)
             .with_new_children(vec![left, HandedExec::new(right)])?
             .build()?;
-        let rows = join.execute(0, lent.context(&self.spills.context))?;
-        Ok(settling(rows, lent))
+        let mut config = context.session_config().clone();
+        // Each part has keys of the whole range: an array of them would be mostly empty.
+        let options = &mut config.options_mut().execution;
+        options.perfect_hash_join_small_build_threshold = 0;
+        options.perfect_hash_join_min_key_density = f64::INFINITY;
+        join.execute(0, lent.context(context, config))
     }
 
     /// The rows that fit with all of the right part, then the next ones.
@@ -169,7 +185,7 @@ impl Pairs {
             let (this, right) = (Arc::clone(&self), right.clone());
             async move {
                 let Some(rows) = rows else { return Ok(None) };
-                let (build, others) = match Build::take(rows, true, &this.spills.context).await? {
+                let (build, others) = match this.take(rows).await? {
                     Taken::All(build) => (build, None),
                     Taken::TooMany(build, ..) if build.rows() == 0 => {
                         return Err(too_large(&build));
@@ -186,12 +202,15 @@ impl Pairs {
     }
 }
 
-/// Rows of a join whose table is built when the first of them comes.
-pub(super) fn settling(
-    rows: SendableRecordBatchStream,
-    lent: Arc<Lent>,
-) -> SendableRecordBatchStream {
-    let schema = rows.schema();
-    let rows = rows.inspect(move |_| lent.settle());
-    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
+/// Whether each row of the left side comes out that is equal to none of the right one.
+fn has_all_of_left(join_type: &JoinType) -> bool {
+    matches!(join_type, JoinType::Left | JoinType::Full | JoinType::LeftAnti | JoinType::LeftMark)
+}
+
+/// Whether each row of the right side comes out that is equal to none of the left one.
+fn has_all_of_right(join_type: &JoinType) -> bool {
+    matches!(
+        join_type,
+        JoinType::Right | JoinType::Full | JoinType::RightAnti | JoinType::RightMark
+    )
 }

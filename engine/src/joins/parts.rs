@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{BatchCoalescer, filter_record_batch, is_not_null};
+use datafusion::arrow::compute::{
+    BatchCoalescer, filter_record_batch, is_not_null, take_record_batch,
+};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use datafusion::common::hash_utils::{RandomState, create_hashes};
@@ -19,6 +21,7 @@ use datafusion::physical_plan::SpillManager;
 use datafusion::physical_plan::metrics::SpillMetrics;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
+use sheaf_core::compact_views;
 
 /// Parts that rows go into at a time.
 pub(super) const PARTS: usize = 16;
@@ -27,7 +30,10 @@ pub(super) const PARTS: usize = 16;
 const BATCH_BYTES: Range<usize> = 8 << 10..256 << 10;
 
 /// The part of what queries may hold that the batches of one side take, one over this.
-const FILLING: usize = 64;
+const FILLING: usize = 16;
+
+/// What hashes are begun with: an odd number without a pattern.
+const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Rows of a batch in a file at most.
 const BATCH_ROWS: usize = 8192;
@@ -116,6 +122,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Filling {
     waiting: Option<BatchCoalescer>,
+    /// Bytes of what is waiting, more or less.
+    bytes: usize,
     file: Option<Open>,
     rows: usize,
     has_null_keys: bool,
@@ -132,7 +140,8 @@ impl Writer {
         let pool = spills.context.memory_pool();
         let batch_bytes = match pool.memory_limit() {
             MemoryLimit::Finite(all) => {
-                (all / FILLING / PARTS).clamp(BATCH_BYTES.start, BATCH_BYTES.end)
+                let writers = spills.context.session_config().target_partitions();
+                (all / FILLING / PARTS / writers).clamp(BATCH_BYTES.start, BATCH_BYTES.end)
             }
             _ => BATCH_BYTES.end,
         };
@@ -140,7 +149,8 @@ impl Writer {
         let memory = MemoryConsumer::new("HashJoinFiles").register(pool);
         memory.grow(PARTS * batch_bytes);
         // Rows were dealt out to threads by zero.
-        let hash = RandomState::with_seed(0x9e37_79b9_7f4a_7c15 + level as u64);
+        // Seeds that differ in few bits give hashes that differ by little.
+        let hash = RandomState::with_seed(SEED.wrapping_mul(level as u64 + 1));
         let parts = (0..PARTS).map(|_| Filling::default()).collect();
         Self {
             side: side.clone(),
@@ -168,8 +178,6 @@ impl Writer {
             // The lower bits are those that tables go by.
             places[(hash >> 32) as usize % PARTS].push(row as u32);
         }
-        let row_bytes = get_record_batch_memory_size(&rows) / rows.num_rows();
-        let batch_rows = (self.batch_bytes / row_bytes.max(1)).clamp(1, BATCH_ROWS);
         let schema = &self.side.schema;
         // Sides may have columns that are less often NULL than they say.
         let rows = RecordBatch::try_new(Arc::clone(schema), rows.columns().to_vec())?;
@@ -180,11 +188,18 @@ impl Writer {
             part.rows += places.len();
             // Said of all parts that these rows go to, which is enough to say it of their side.
             part.has_null_keys |= has_null_keys;
+            let taken = compact_views(&take_record_batch(&rows, &UInt32Array::from(places))?);
+            let taken = taken.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            part.bytes += get_record_batch_memory_size(&taken);
             let waiting = part
                 .waiting
-                .get_or_insert_with(|| BatchCoalescer::new(Arc::clone(schema), batch_rows));
-            waiting.push_batch_with_indices(rows.clone(), &UInt32Array::from(places))?;
+                .get_or_insert_with(|| BatchCoalescer::new(Arc::clone(schema), BATCH_ROWS));
+            waiting.push_batch(taken)?;
+            if part.bytes >= self.batch_bytes {
+                waiting.finish_buffered_batch()?;
+            }
             while let Some(batch) = waiting.next_completed_batch() {
+                part.bytes = 0;
                 append(&mut part.file, &batch, &self.spills)?;
             }
         }

@@ -23,7 +23,7 @@ const TABLES: &str = "\
     CALL sheaf.flush('a'); CALL sheaf.flush('b')";
 
 /// Each kind of join, from both sides.
-const JOINS: [&str; 18] = [
+const JOINS: [&str; 19] = [
     "SELECT a.*, b.* FROM a JOIN b ON a.k = b.k",
     "SELECT a.*, b.* FROM a JOIN b ON a.k = b.k AND a.g < b.g",
     "SELECT a.*, b.* FROM a LEFT JOIN b ON a.k = b.k",
@@ -41,6 +41,9 @@ const JOINS: [&str; 18] = [
     "SELECT a.* FROM a WHERE a.k NOT IN (SELECT k FROM b WHERE k IS NOT NULL)",
     "SELECT a.* FROM a WHERE a.k NOT IN (SELECT k FROM b)",
     "SELECT a.* FROM a WHERE a.k NOT IN (SELECT k FROM b WHERE n < 0)",
+    // Most threads of the outer join have no rows to ask the inner one with.
+    "SELECT k, g FROM (SELECT k AS p FROM a WHERE k = 7) AS p \
+     JOIN (SELECT a.k, b.g FROM a JOIN b ON a.k = b.k) AS j ON j.k = p",
     "SELECT k, g FROM a INTERSECT SELECT k, g FROM b",
 ];
 
@@ -150,6 +153,54 @@ fn left_sides_of_threads_are_divided() {
 #[test]
 fn one_thread_divides_its_left_side() {
     joins_are_the_same("SET datafusion.execution.target_partitions = 1");
+}
+
+/// Integers with few gaps are looked up in an array, which may be larger than a table of them.
+#[test]
+fn arrays_of_keys_count() {
+    let (_folder, database) = database();
+    let session = database.session();
+    session
+        .execute_blocking(
+            "CREATE TABLE sparse AS SELECT n * 18 AS k FROM generate_series(0, 249999) AS s(n); \
+             CREATE TABLE dense AS SELECT n AS k FROM generate_series(0, 999999) AS s(n); \
+             CREATE TABLE other AS SELECT n * 3 AS k FROM generate_series(0, 1999999) AS s(n); \
+             CALL sheaf.flush('sparse'); CALL sheaf.flush('dense'); CALL sheaf.flush('other')",
+        )
+        .unwrap();
+    leave(&database, true);
+    let joined = |table: &str| {
+        format!("SELECT count(*), sum({table}.k) FROM {table} JOIN other ON {table}.k = other.k")
+    };
+    // All of the sparse ones are multiples of three below six millions, a third of the dense.
+    assert_eq!(rows(&session, &joined("sparse")), ["250000 562497750000"]);
+    assert_eq!(rows(&session, &joined("dense")), ["333334 166666833333"]);
+    leave(&database, false);
+    database.close().unwrap();
+}
+
+/// What a file has of a list is its own texts, not those of the batch that it came in.
+#[test]
+fn lists_of_texts_are_divided() {
+    let (_folder, database) = database();
+    let session = database.session();
+    session
+        .execute_blocking(
+            "CREATE TABLE lists AS SELECT n AS k, [label, 'the second text of row ' || n] AS l \
+             FROM (SELECT n, 'the first text of row ' || n AS label \
+             FROM generate_series(0, 199999) AS s(n)); \
+             CREATE TABLE keys AS SELECT n * 2 AS k FROM generate_series(0, 249999) AS s(n); \
+             CALL sheaf.flush('lists'); CALL sheaf.flush('keys')",
+        )
+        .unwrap();
+    leave(&database, true);
+    let joined = "SELECT lists.k, l FROM lists JOIN keys ON lists.k = keys.k";
+    let digest = format!("SELECT count(*), sum(k), min(l[1]), max(l[2]) FROM ({joined})");
+    let expected = "100000 9999900000 the first text of row 0 the second text of row 99998";
+    assert_eq!(rows(&session, &digest), [expected]);
+    assert!(spilled(&session, joined));
+    leave(&database, false);
+    database.close().unwrap();
 }
 
 /// No hash divides them: they are joined piece by piece, where that is possible.
