@@ -24,6 +24,7 @@
 //!   query  statements -> DataFusion plan over `catalog`, pinned to the snapshot
 //!   point  statements about single rows by their keys, without a plan
 //!      |
+//!   optimizer, joins           what plans become, and joins that go on in files
 //!   scan, functions            tables and functions for DataFusion
 //!      |
 //!   sheaf_core::Store

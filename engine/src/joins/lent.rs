@@ -15,9 +15,9 @@ use datafusion::execution::memory_pool::{
 };
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::{TryStreamExt, stream};
 use parking_lot::Mutex;
+
+use super::handed::promised_rows;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Lent {
             lent.settle();
             rows.await
         };
-        Box::pin(RecordBatchStreamAdapter::new(schema, stream::once(rows).try_flatten()))
+        promised_rows(schema, rows)
     }
 
     fn settle(&self) {

@@ -148,8 +148,8 @@ impl Writer {
         // Without these bytes there are no files, and without files there is no memory.
         let memory = MemoryConsumer::new("HashJoinFiles").register(pool);
         memory.grow(PARTS * batch_bytes);
-        // Rows were dealt out to threads by zero.
-        // Seeds that differ in few bits give hashes that differ by little.
+        // Seeds that differ in few bits give hashes that differ by little; rows were dealt out to
+        // threads by zero.
         let hash = RandomState::with_seed(SEED.wrapping_mul(level as u64 + 1));
         let parts = (0..PARTS).map(|_| Filling::default()).collect();
         Self {
@@ -179,7 +179,7 @@ impl Writer {
             places[(hash >> 32) as usize % PARTS].push(row as u32);
         }
         let schema = &self.side.schema;
-        // Sides may have columns that are less often NULL than they say.
+        // Batches may say of a column that it is never NULL where their side does not.
         let rows = RecordBatch::try_new(Arc::clone(schema), rows.columns().to_vec())?;
         for (part, places) in self.parts.iter_mut().zip(places) {
             if places.is_empty() {
