@@ -21,7 +21,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use sheaf_benches::{Failure, Report, Task, percentile, rate, timed};
 use sheaf_flight::{Options, Server};
 use sheaf_tpch::compare::venv;
-use sheafdb::{Database, IfMissing, IfThere, Ingest, Output};
+use sheafdb::core::compact_views;
+use sheafdb::{Database, IfMissing, IfThere, Ingest, Output, ScalarValue};
 use tonic::transport::{Channel, Endpoint};
 
 const RUNS: usize = 5;
@@ -33,12 +34,18 @@ const SECONDS: u64 = 600;
 /// Of a client's requests one in so many is a scan.
 const SCAN_EVERY: u64 = 500;
 const HELD: usize = 1000;
+/// Bytes of a frame that a client of Rust may ask for; the usual ones have 16 KiB.
+const LARGE_FRAME: u32 = 1 << 20;
+/// What is measured, unless `SHEAF_FLIGHT_PARTS` says otherwise.
+const PARTS: &str = "peers,fetch,points,held,load,ingest";
 
 /// How this program is asked to serve a database until its standard input ends.
 const SERVE: &str = "--serve";
 
 const ALL: &str = "SELECT * FROM t";
 const POINT: &str = "SELECT name, x FROM t WHERE k = $1";
+/// The same of a table that keeps rows whole, for those who read them one by one.
+const WHOLE_ROW: &str = "SELECT name, x FROM r WHERE k = $1";
 const SCAN: &str = "SELECT b, count(*), sum(x) FROM t WHERE k < 1000000 GROUP BY b";
 const COLUMNS: &str = "value AS k, CAST(value * 7919 % 1000003 AS INTEGER) AS a, \
     CAST(value % 1000 AS INTEGER) AS b, CAST(value AS DOUBLE) * 0.25 AS x, \
@@ -54,22 +61,38 @@ fn main() -> Result<(), Failure> {
         return serve(Path::new(&path));
     }
     let seconds = std::env::var("SHEAF_FLIGHT_SECONDS").ok().and_then(|text| text.parse().ok());
+    let parts = std::env::var("SHEAF_FLIGHT_PARTS").unwrap_or_else(|_| PARTS.to_owned());
+    let wants = |part: &str| parts.split(',').any(|wanted| wanted == part);
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("db");
     let mut report = Report::new("flight");
     let runtime = tokio::runtime::Runtime::new()?;
 
     let (batches, inside) = in_process(&path, &mut report)?;
-    let duckdb = duckdb(folder.path(), &path, &mut report)?;
+    let peers = match wants("peers") {
+        true => Some(peers(folder.path(), &path, &mut report)?),
+        false => None,
+    };
     let served = Served::start(&path)?;
-    runtime.block_on(async {
-        fetch(&served, inside, duckdb, &mut report).await?;
-        points(&served, &mut report).await?;
-        held(&served, &mut report).await?;
-        load(&served, Duration::from_secs(seconds.unwrap_or(SECONDS)), &mut report).await
-    })?;
+    if wants("fetch") {
+        runtime.block_on(fetch(&served, inside, peers, &mut report))?;
+    }
+    if wants("points") {
+        // One client with nothing else to do needs no second thread to hand its answers to.
+        let alone = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        alone.block_on(points(&served, &mut report))?;
+    }
+    if wants("held") {
+        runtime.block_on(held(&served, &mut report))?;
+    }
+    if wants("load") {
+        let time = Duration::from_secs(seconds.unwrap_or(SECONDS));
+        runtime.block_on(load(&served, time, &mut report))?;
+    }
     drop(served);
-    runtime.block_on(ingest(folder.path(), batches, &mut report))?;
+    if wants("ingest") {
+        runtime.block_on(ingest(folder.path(), batches, &mut report))?;
+    }
     report.finish()
 }
 
@@ -84,6 +107,10 @@ fn in_process(path: &Path, report: &mut Report) -> Result<(Vec<RecordBatch>, Dur
     session.execute_blocking(&format!(
         "INSERT INTO t SELECT {COLUMNS} FROM generate_series(1, {ROWS})"
     ))?;
+    session.execute_blocking(
+        "CREATE TABLE r (k BIGINT PRIMARY KEY, x DOUBLE, name TEXT) WITH (row_store = true); \
+         INSERT INTO r SELECT k, x, name FROM t",
+    )?;
     database.store().flush(None)?;
     let drain = || {
         let Output::Rows { mut stream, .. } = session.query_blocking(ALL, vec![])? else {
@@ -100,7 +127,24 @@ fn in_process(path: &Path, report: &mut Report) -> Result<(Vec<RecordBatch>, Dur
     };
     let time = median(|| expect_all(drain()))?;
     report.figure(&format!("{ROWS} rows of 8 columns, in process"), shown(time));
+    for (name, sql) in [("", POINT), (", row_store", WHOLE_ROW)] {
+        let prepared = session.prepare(sql)?;
+        let mut keys = Keys::new(1);
+        let mut samples = Vec::with_capacity(POINTS);
+        for _ in 0..POINTS {
+            let key = vec![ScalarValue::Int64(Some(keys.next()))];
+            let start = Instant::now();
+            let rows = session.block_on(prepared.run_blocking(key)?.collect())??;
+            samples.push(start.elapsed());
+            expect_one(rows.iter().map(|batch| batch.num_rows() as u64).sum())?;
+        }
+        samples.sort();
+        let name = format!("prepared point SELECT{name}, in process, p50");
+        report.figure(&name, shown(percentile(&samples, 50.0)));
+    }
     let batches = session.block_on(session.query_blocking(ALL, vec![])?.collect())??;
+    // Views of texts are into buffers that many batches share; a client has its own.
+    let batches = batches.iter().map(compact_views).collect::<Result<_, _>>()?;
     drop(session);
     database.close()?;
     Ok((batches, time))
@@ -123,12 +167,15 @@ fn median(mut run: impl FnMut() -> Result<(), Failure>) -> Result<Duration, Fail
 }
 
 fn shown(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+    match time.as_micros() {
+        short @ ..10_000 => format!("{short} us"),
+        _ => format!("{:.1} ms", time.as_secs_f64() * 1e3),
+    }
 }
 
 /// The same rows in DuckDB, read as Arrow in its process; and from PostgreSQL, where the
 /// variable `SHEAF_POSTGRES` has the address of one.
-fn duckdb(folder: &Path, path: &Path, report: &mut Report) -> Result<Duration, Failure> {
+fn peers(folder: &Path, path: &Path, report: &mut Report) -> Result<Duration, Failure> {
     let database = Database::open(path)?;
     let export = |ending: &str| -> Result<String, Failure> {
         let file = folder.join(format!("t.{ending}")).display().to_string();
@@ -164,10 +211,31 @@ fn peer(engine: &str, from: String, database: PathBuf) -> Result<Task, Failure> 
 async fn fetch(
     served: &Served,
     inside: Duration,
-    duckdb: Duration,
+    duckdb: Option<Duration>,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let mut client = served.client().await?;
+    let usual = fetch_by(served.client().await?).await?;
+    report.times("the same over Flight", usual, "in process", inside.as_secs_f64() * 1e3);
+    if let Some(duckdb) = duckdb {
+        report.times(
+            "the same over Flight",
+            usual,
+            "duckdb in process",
+            duckdb.as_secs_f64() * 1e3,
+        );
+    }
+    let endpoint = served.endpoint()?.max_frame_size(LARGE_FRAME);
+    let large = fetch_by(Client::new(endpoint.connect().await?)).await?;
+    report.times("the same in frames of 1 MiB", large, "in process", inside.as_secs_f64() * 1e3);
+    let python = venv::peers()?;
+    let task = peer("adbc", served.uri(), PathBuf::new())?;
+    let adbc = task.run_anew(Some(&python))?.seconds * 1e3;
+    report.times("the same by ADBC from Python", adbc, "in process", inside.as_secs_f64() * 1e3);
+    Ok(())
+}
+
+/// How many milliseconds a client takes for all rows, in the median.
+async fn fetch_by(mut client: Client) -> Result<f64, Failure> {
     let mut times = Vec::new();
     for _ in 0..RUNS {
         let start = Instant::now();
@@ -176,14 +244,7 @@ async fn fetch(
         times.push(start.elapsed());
     }
     times.sort();
-    let ours = times[RUNS / 2].as_secs_f64() * 1e3;
-    report.times("the same over Flight", ours, "in process", inside.as_secs_f64() * 1e3);
-    report.times("the same over Flight", ours, "duckdb in process", duckdb.as_secs_f64() * 1e3);
-    let python = venv::peers()?;
-    let task = peer("adbc", served.uri(), PathBuf::new())?;
-    let adbc = task.run_anew(Some(&python))?.seconds * 1e3;
-    report.times("the same by ADBC from Python", adbc, "in process", inside.as_secs_f64() * 1e3);
-    Ok(())
+    Ok(times[RUNS / 2].as_secs_f64() * 1e3)
 }
 
 /// Takes all rows of an announced query; returns how many there were.
@@ -203,11 +264,24 @@ async fn drain(client: &mut Client, info: FlightInfo) -> Result<u64, Failure> {
 async fn points(served: &Served, report: &mut Report) -> Result<(), Failure> {
     let samples = empty_calls(served).await?;
     report.figure("a call that asks nothing, p50", shown(percentile(&samples, 50.0)));
-    let mut asking = Asking::new(served, 1).await?;
-    let samples = asking.points(POINTS).await?;
-    report.figure("prepared point SELECT, p50", shown(percentile(&samples, 50.0)));
-    report.figure("prepared point SELECT, p99", shown(percentile(&samples, 99.0)));
+    for (name, sql) in [(", row_store", WHOLE_ROW), ("", POINT)] {
+        let samples = Asking::new(served, sql, 1).await?.points(POINTS).await?;
+        let name = format!("prepared point SELECT{name}");
+        report.figure(&format!("{name}, p50"), shown(percentile(&samples, 50.0)));
+        report.figure(&format!("{name}, p99"), shown(percentile(&samples, 99.0)));
+    }
+    let mut asking = Asking::new(served, POINT, 1).await?;
+    for (call, samples) in ["bind", "announce", "fetch"].iter().zip(asking.calls(POINTS).await?) {
+        report.figure(&format!("of which {call}, p50"), shown(percentile(&samples, 50.0)));
+    }
     Ok(())
+}
+
+fn expect_one(count: u64) -> Result<(), Failure> {
+    match count {
+        1 => Ok(()),
+        other => Err(format!("{other} rows have one key").into()),
+    }
 }
 
 /// How long calls take that ask nothing of the database, sorted: what is left is gRPC's, and the
@@ -229,29 +303,66 @@ async fn empty_calls(served: &Served) -> Result<Vec<Duration>, Failure> {
 struct Asking {
     client: Client,
     statement: PreparedStatement<Channel>,
-    random: u64,
+    keys: Keys,
+}
+
+/// Keys of rows, one as likely as the other.
+struct Keys(u64);
+
+impl Keys {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn next(&mut self) -> i64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % ROWS) as i64 + 1
+    }
 }
 
 impl Asking {
-    async fn new(served: &Served, seed: u64) -> Result<Self, Failure> {
+    async fn new(served: &Served, sql: &str, seed: u64) -> Result<Self, Failure> {
         let mut client = served.client().await?;
-        let statement = client.prepare(POINT.to_owned(), None).await?;
-        Ok(Self { client, statement, random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) })
+        let statement = client.prepare(sql.to_owned(), None).await?;
+        Ok(Self { client, statement, keys: Keys::new(seed) })
     }
 
     /// A row by its key.
     async fn point(&mut self) -> Result<(), Failure> {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let key = (self.random % ROWS) as i64 + 1;
-        let key = RecordBatch::try_from_iter([("1", Arc::new(Int64Array::from(vec![key])) as _)])?;
-        self.statement.set_parameters(key)?;
+        self.choose()?;
         let info = self.statement.execute().await?;
-        match drain(&mut self.client, info).await? {
-            1 => Ok(()),
-            other => Err(format!("{other} rows have one key").into()),
+        expect_one(drain(&mut self.client, info).await?)
+    }
+
+    /// The next row is another.
+    fn choose(&mut self) -> Result<(), Failure> {
+        let key = Arc::new(Int64Array::from(vec![self.keys.next()]));
+        let key = RecordBatch::try_from_iter([("1", key as _)])?;
+        Ok(self.statement.set_parameters(key)?)
+    }
+
+    /// How long each of the three calls of a prepared SELECT takes, sorted. The client makes
+    /// the first two in one, of which the second is repeated here.
+    async fn calls(&mut self, count: usize) -> Result<[Vec<Duration>; 3], Failure> {
+        let mut samples: [Vec<Duration>; 3] = Default::default();
+        for _ in 0..count {
+            self.choose()?;
+            let start = Instant::now();
+            let info = self.statement.execute().await?;
+            let both = start.elapsed();
+            let start = Instant::now();
+            let descriptor = info.flight_descriptor.clone().ok_or("what was announced?")?;
+            self.client.inner_mut().get_flight_info(descriptor).await?;
+            let announce = start.elapsed();
+            let start = Instant::now();
+            expect_one(drain(&mut self.client, info).await?)?;
+            let times = [both.saturating_sub(announce), announce, start.elapsed()];
+            samples.iter_mut().zip(times).for_each(|(samples, time)| samples.push(time));
         }
+        samples.iter_mut().for_each(|samples| samples.sort());
+        Ok(samples)
     }
 
     /// So many, and how long they took, sorted.
@@ -290,7 +401,7 @@ async fn held(served: &Served, report: &mut Report) -> Result<(), Failure> {
     report.figure("memory of an idle connection", format!("{:.1} KB", bytes as f64 / 1e3));
     drop(idle);
 
-    let mut asking = Asking::new(served, 2).await?;
+    let mut asking = Asking::new(served, POINT, 2).await?;
     let alone = percentile(&asking.points(POINTS / 10).await?, 50.0);
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
     let mut half_open = Vec::new();
@@ -314,7 +425,7 @@ async fn load(served: &Served, time: Duration, report: &mut Report) -> Result<()
     let (stop, scans) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut clients = Vec::new();
     for seed in 0..CLIENTS as u64 {
-        let mut asking = Asking::new(served, seed + 3).await?;
+        let mut asking = Asking::new(served, POINT, seed + 3).await?;
         let (stop, scans) = (Arc::clone(&stop), Arc::clone(&scans));
         clients.push(tokio::spawn(async move {
             let mut samples = Vec::new();
@@ -447,12 +558,15 @@ impl Served {
     }
 
     async fn channel(&self) -> Result<Channel, Failure> {
+        Ok(self.endpoint()?.connect().await?)
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, Failure> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
-        let endpoint = endpoint
+        Ok(endpoint
             .tcp_nodelay(true)
             .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(16 << 20);
-        Ok(endpoint.connect().await?)
+            .initial_connection_window_size(16 << 20))
     }
 
     /// What the process takes beyond mapped files.

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, GenericByteViewArray, ListArray, RecordBatch, StructArray,
+    Array, ArrayRef, AsArray, GenericByteViewArray, ListArray, RecordBatch, RecordBatchOptions,
+    StructArray,
 };
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{ByteViewType, DataType};
@@ -14,7 +15,8 @@ use crate::error::Result;
 /// The same rows; buffers of views hold no more than twice the bytes that are shown.
 pub fn compacted(rows: &RecordBatch) -> Result<RecordBatch> {
     let columns = rows.columns().iter().map(compact).collect::<Result<_>>()?;
-    Ok(RecordBatch::try_new(rows.schema(), columns)?)
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    Ok(RecordBatch::try_new_with_options(rows.schema(), columns, &options)?)
 }
 
 fn compact(array: &ArrayRef) -> Result<ArrayRef> {

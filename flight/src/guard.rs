@@ -9,17 +9,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use futures::TryFutureExt;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service as Call, http};
 use tonic::server::NamedService;
 use tonic::{Extensions, Status};
 
+use crate::outgoing;
 use crate::service::Service;
 use crate::sessions::Sessions;
 use crate::status;
 
 /// How the path of a handshake ends.
 const HANDSHAKE: &str = "/Handshake";
+
+/// How the path of a call ends that asks for rows.
+const DO_GET: &str = "/DoGet";
 
 /// See the module's documentation.
 #[derive(Clone)]
@@ -58,6 +63,11 @@ impl Call<http::Request<Body>> for Guarded {
                 Err(refused) => return Box::pin(std::future::ready(Ok(refused.into_http()))),
             };
         }
-        Call::call(&mut self.flight, request)
+        let asks_for_rows = request.uri().path().ends_with(DO_GET);
+        let answer = Call::call(&mut self.flight, request);
+        match asks_for_rows {
+            true => Box::pin(answer.map_ok(outgoing::send)),
+            false => answer,
+        }
     }
 }

@@ -12,7 +12,7 @@
 //!      |
 //!   statements, ingest, metadata, options   the commands
 //!      |
-//!   incoming, tickets, shape, status  how it looks on the wire
+//!   incoming, outgoing, shape, tickets, status   how it looks on the wire
 //!
 //!   watch       health and metrics, on a port of their own
 //! ```
@@ -25,6 +25,7 @@ mod jwt;
 mod logins;
 mod metadata;
 mod options;
+mod outgoing;
 mod protocol;
 mod server;
 mod service;

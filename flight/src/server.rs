@@ -27,6 +27,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long connections may then take to close.
 const LAST: Duration = Duration::from_secs(5);
 
+/// A frame of HTTP/2 that clients may send. The usual 16 KiB make a call of the system each; room
+/// for a whole frame is set aside when it begins.
+const FRAME_BYTES: u32 = 256 << 10;
+
 /// How long a client may take to agree on how to encrypt.
 const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -118,7 +122,8 @@ impl Server {
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(20)))
             .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(16 << 20);
+            .initial_connection_window_size(16 << 20)
+            .max_frame_size(FRAME_BYTES);
         if let Some(tls) = &options.tls {
             let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, explained(&error));
             transport = transport.tls_config(tls_config(tls)).map_err(invalid)?;

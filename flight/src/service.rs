@@ -22,11 +22,12 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use crate::connection;
 use crate::incoming::{self, Incoming};
+use crate::outgoing::{NoMessages, Outgoing};
 use crate::protocol::{
     CLOSE_SESSION, CloseSessionResult, CloseStatus, GET_SESSION_OPTIONS, SET_SESSION_OPTIONS,
 };
 use crate::sessions::{Client, Sessions};
-use crate::shape::{Messages, Shape, encoded};
+use crate::shape::{Shape, encoded};
 use crate::statements::{self, Announced};
 use crate::status;
 use crate::tickets::{Handle, StatementTicket};
@@ -208,7 +209,7 @@ impl Service {
 impl FlightService for Service {
     type HandshakeStream = Streamed<HandshakeResponse>;
     type ListFlightsStream = Streamed<FlightInfo>;
-    type DoGetStream = Messages;
+    type DoGetStream = NoMessages;
     type DoPutStream = Streamed<PutResult>;
     type DoActionStream = Streamed<arrow_flight::Result>;
     type ListActionsStream = Streamed<ActionType>;
@@ -282,7 +283,7 @@ impl FlightService for Service {
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
         let client = self.client(request.metadata(), request.extensions())?;
-        let messages = match command_in(&request.get_ref().ticket)? {
+        let rows = match command_in(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => {
                 statements::fetch(&self.sessions, &client, &ticket.statement_handle).await?
             }
@@ -296,10 +297,10 @@ impl FlightService for Service {
                 let rows = metadata::rows(&client, command).await?.ok_or(error)?;
                 let schema = rows.schema();
                 // These have the types that the protocol gives them.
-                Shape::new(&schema, true).messages(stream::iter([Ok(rows)]))
+                Outgoing::new(Shape::new(&schema, true), stream::iter([Ok(rows)]))
             }
         };
-        Ok(Response::new(messages))
+        rows.answer()
     }
 
     async fn do_put(

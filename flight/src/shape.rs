@@ -4,36 +4,32 @@
 //! they stand for: many clients have never heard of them. A session that asks for views
 //! gets them.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::ipc::writer::IpcWriteOptions;
-use arrow_flight::encode::FlightDataEncoderBuilder;
-use arrow_flight::error::FlightError;
-use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
+use arrow_flight::{IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
+use sheafdb::core::compact_views;
 use tonic::Status;
 
 use crate::status;
-
-/// Messages of rows, as DoGet answers.
-pub(crate) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
 
 /// How the rows of a result go out.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     schema: SchemaRef,
+    views: bool,
 }
 
 impl Shape {
     /// Of rows with this schema; with `views`, as they are but for dictionaries.
     pub(crate) fn new(schema: &Schema, views: bool) -> Self {
         let fields: Vec<Field> = schema.fields().iter().map(|f| plain_field(f, views)).collect();
-        Self { schema: Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())) }
+        let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+        Self { schema: Arc::new(schema), views }
     }
 
     /// The schema that clients see.
@@ -44,7 +40,7 @@ impl Shape {
     /// Rows in this shape.
     pub(crate) fn rows(&self, rows: &RecordBatch) -> Result<RecordBatch, Status> {
         if rows.schema_ref().fields() == self.schema.fields() {
-            return Ok(rows.clone());
+            return self.cut(rows);
         }
         if rows.num_columns() != self.schema.fields().len() {
             return Err(status::internal("the rows have other columns than were announced"));
@@ -58,20 +54,15 @@ impl Shape {
                 RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             })
             .map_err(status::internal)
+            .and_then(|rows| self.cut(&rows))
     }
 
-    /// A stream of rows as messages of Flight, of 2 MiB at most where rows allow.
-    pub(crate) fn messages(
-        self,
-        rows: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
-    ) -> Messages {
-        let schema = Arc::clone(&self.schema);
-        let rows = rows.map(move |rows| {
-            rows.and_then(|rows| self.rows(&rows))
-                .map_err(|status| FlightError::Tonic(Box::new(status)))
-        });
-        let messages = FlightDataEncoderBuilder::new().with_schema(schema).build(rows);
-        Box::pin(messages.map_err(Status::from))
+    /// Rows of this shape without what views of them do not show, and would bring along.
+    pub(crate) fn cut(&self, rows: &RecordBatch) -> Result<RecordBatch, Status> {
+        match self.views {
+            true => compact_views(rows).map_err(status::internal),
+            false => Ok(rows.clone()),
+        }
     }
 }
 

@@ -19,8 +19,9 @@ use prost::Message;
 use sheafdb::{Description, Output, ScalarValue, Session};
 use tonic::Status;
 
+use crate::outgoing::Outgoing;
 use crate::sessions::{Client, Sessions, WaitingRows};
-use crate::shape::{Messages, Shape, encoded};
+use crate::shape::{Shape, encoded};
 use crate::status;
 use crate::tickets::{Handle, StatementTicket};
 
@@ -80,11 +81,11 @@ pub(crate) async fn fetch(
     sessions: &Arc<Sessions>,
     client: &Client,
     ticket: &[u8],
-) -> Result<Messages, Status> {
+) -> Result<Outgoing, Status> {
     match StatementTicket::decode(ticket)? {
         StatementTicket::Query { handle, sql } => {
             let output = client.session.query(&sql).await.map_err(status::of_error)?;
-            Ok(messages(sessions, handle, client.wants_views(), output))
+            Ok(outgoing(sessions, handle, client.wants_views(), output))
         }
         StatementTicket::Result(handle) => {
             let waiting = sessions.results.remove(&handle).ok_or_else(|| {
@@ -92,10 +93,10 @@ pub(crate) async fn fetch(
             })?;
             let outputs = std::mem::take(&mut *waiting.outputs.lock());
             let rows = stream::iter(outputs).map(rows_of).flatten();
-            Ok(waiting.shape.clone().messages(sessions.stoppable(handle, rows)))
+            Ok(Outgoing::new(waiting.shape.clone(), sessions.stoppable(handle, rows)))
         }
         StatementTicket::Nothing => {
-            Ok(Shape::new(&Schema::empty(), false).messages(stream::empty()))
+            Ok(Outgoing::new(Shape::new(&Schema::empty(), false), stream::empty()))
         }
     }
 }
@@ -194,7 +195,7 @@ impl Prepared {
         self: Arc<Self>,
         sessions: &Arc<Sessions>,
         handle: Handle,
-    ) -> Result<Messages, Status> {
+    ) -> Result<Outgoing, Status> {
         let bound = match self.state.lock().bound.clone() {
             none if none.is_empty() => vec![Vec::new()],
             bound => bound,
@@ -209,7 +210,7 @@ impl Prepared {
             async move { this.prepared.run(row).await.map_err(status::of_error) }
         });
         let rows = stream::once(async { Ok(first) }).chain(rest).map_ok(rows_of).try_flatten();
-        Ok(shape.messages(sessions.stoppable(handle, rows)))
+        Ok(Outgoing::new(shape, sessions.stoppable(handle, rows)))
     }
 
     /// Runs it for its effects, once for each row of parameters, of which there may be more
@@ -285,9 +286,9 @@ fn packed(ticket: &StatementTicket) -> Bytes {
     ticket.as_any().encode_to_vec().into()
 }
 
-fn messages(sessions: &Arc<Sessions>, handle: Handle, views: bool, output: Output) -> Messages {
+fn outgoing(sessions: &Arc<Sessions>, handle: Handle, views: bool, output: Output) -> Outgoing {
     let schema = output.schema().map_or_else(Schema::empty, |schema| Schema::clone(schema));
-    Shape::new(&schema, views).messages(sessions.stoppable(handle, rows_of(output)))
+    Outgoing::new(Shape::new(&schema, views), sessions.stoppable(handle, rows_of(output)))
 }
 
 /// The rows of a statement; none of one that gives none.

@@ -104,6 +104,8 @@ fn taken_rows_are_the_rows() {
             vec![0],
             vec![19_999],
             vec![5, 6, 7, 9_000, 19_998],
+            (8_190..8_200).collect(),
+            (100..17_000).collect(),
             (0..20_000).step_by(3).collect(),
         ];
         for ordinals in ordinals {

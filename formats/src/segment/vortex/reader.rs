@@ -1,6 +1,7 @@
 //! Scans and takes rows from an open Vortex segment.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,10 +16,11 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use rustc_hash::FxHashMap;
 use vortex::array::arrays::StructArray;
 use vortex::array::arrays::struct_::StructArrayExt;
-use vortex::array::{ArrayRef, VortexSessionExecute};
+use vortex::array::builders::builder_with_capacity_in;
+use vortex::array::{ArrayRef, ExecutionCtx, VortexSessionExecute};
 use vortex::arrow::ArrowSessionExt;
 use vortex::buffer::Buffer;
-use vortex::dtype::Nullability;
+use vortex::dtype::{DType, Nullability};
 use vortex::error::VortexResult;
 use vortex::expr::{BoundExpression, Expression, col, pack};
 use vortex::file::VortexFile;
@@ -205,13 +207,17 @@ impl SegmentReader for VortexSegment {
         }
         let schema = output.schema.clone();
         let read = || -> VortexResult<Vec<RecordBatch>> {
-            let indices = StrictSortedBuffer::try_new(Buffer::copy_from(ordinals))?;
+            let scan = self.scan_of(&output.columns, None)?;
+            // A range, as of one row, is cut out of its chunk. To pick rows, a chunk of texts
+            // unpacks the codes of all.
+            let scan = match neighbours(ordinals) {
+                Some(range) => scan.with_row_range(range),
+                None => {
+                    scan.with_row_indices(StrictSortedBuffer::try_new(Buffer::copy_from(ordinals))?)
+                }
+            };
             // Nothing is spawned: the tasks are driven one after the other right here.
-            let tasks = self
-                .scan_of(&output.columns, None)?
-                .with_row_indices(indices)
-                .map(move |chunk| output.batch(chunk))
-                .build()?;
+            let tasks = scan.map(move |chunk| output.batch(chunk)).build()?;
             drive(async {
                 let mut batches = Vec::with_capacity(tasks.len());
                 for task in tasks {
@@ -295,6 +301,12 @@ impl VortexSegment {
     }
 }
 
+/// The range that ascending ordinals are, if nothing is missing between them.
+fn neighbours(ordinals: &[u64]) -> Option<Range<u64>> {
+    let (&first, &last) = (ordinals.first()?, ordinals.last()?);
+    (last - first == ordinals.len() as u64 - 1).then_some(first..last + 1)
+}
+
 /// The stored columns `columns`, and nothing else.
 fn packed(columns: &[usize]) -> Expression {
     let fields = columns.iter().map(|&column| (field_name(column), col(field_name(column))));
@@ -329,6 +341,14 @@ fn limited(batches: BatchStream, limit: u64) -> BatchStream {
     .boxed()
 }
 
+/// Texts, decoded by adding them to none. To decode them where they lie, Vortex unpacks the codes
+/// of the whole chunk first that they were cut out of; to add them, only their own.
+fn appended(texts: &ArrayRef, context: &mut ExecutionCtx) -> VortexResult<ArrayRef> {
+    let mut builder = builder_with_capacity_in(texts.dtype(), texts.len(), context.allocator());
+    texts.append_to_builder(builder.as_mut(), context)?;
+    Ok(builder.finish())
+}
+
 /// Turns chunks as they lie in the file into batches of the exact types.
 struct Output {
     storage: Arc<StorageMap>,
@@ -352,6 +372,9 @@ struct Residual {
 /// Above this share of rows, decoding them all and copying those that are wanted is
 /// cheaper than decoding only those.
 const SPARSE_MAX: f64 = 0.4;
+
+/// Up to so many texts are decoded by themselves.
+const FEW: usize = 64;
 
 impl Output {
     fn new(
@@ -399,6 +422,12 @@ impl Output {
                 kept.map_or_else(|| Ok(array.clone()), |kept| array.filter(kept.clone()))?;
             let column = self.columns[position];
             let target = &self.storage.stored.fields()[column];
+            let array = match array.dtype() {
+                DType::Utf8(_) | DType::Binary(_) if array.len() <= FEW => {
+                    appended(&array, &mut context)?
+                }
+                _ => array,
+            };
             let decoded = session().arrow().execute_arrow(array, Some(target), &mut context)?;
             self.storage.to_logical(column, &decoded).map_err(into_vortex)
         };
