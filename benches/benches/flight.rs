@@ -46,7 +46,7 @@ const ALL: &str = "SELECT * FROM t";
 const POINT: &str = "SELECT name, x FROM t WHERE k = $1";
 /// The same of a table that keeps rows whole, for those who read them one by one.
 const WHOLE_ROW: &str = "SELECT name, x FROM r WHERE k = $1";
-const SCAN: &str = "SELECT b, count(*), sum(x) FROM t WHERE k < 1000000 GROUP BY b";
+const SCAN: &str = "SELECT b, count(*), sum(x) FROM r WHERE k < 1000000 GROUP BY b";
 const COLUMNS: &str = "value AS k, CAST(value * 7919 % 1000003 AS INTEGER) AS a, \
     CAST(value % 1000 AS INTEGER) AS b, CAST(value AS DOUBLE) * 0.25 AS x, \
     'the name of row ' || value % 100000 AS name, value % 3 = 0 AS is_third, \
@@ -108,8 +108,9 @@ fn in_process(path: &Path, report: &mut Report) -> Result<(Vec<RecordBatch>, Dur
         "INSERT INTO t SELECT {COLUMNS} FROM generate_series(1, {ROWS})"
     ))?;
     session.execute_blocking(
-        "CREATE TABLE r (k BIGINT PRIMARY KEY, x DOUBLE, name TEXT) WITH (row_store = true); \
-         INSERT INTO r SELECT k, x, name FROM t",
+        "CREATE TABLE r (k BIGINT PRIMARY KEY, b INTEGER, x DOUBLE, name TEXT) \
+         WITH (row_store = true); \
+         INSERT INTO r SELECT k, b, x, name FROM t",
     )?;
     database.store().flush(None)?;
     let drain = || {
@@ -425,7 +426,7 @@ async fn load(served: &Served, time: Duration, report: &mut Report) -> Result<()
     let (stop, scans) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut clients = Vec::new();
     for seed in 0..CLIENTS as u64 {
-        let mut asking = Asking::new(served, POINT, seed + 3).await?;
+        let mut asking = Asking::new(served, WHOLE_ROW, seed + 3).await?;
         let (stop, scans) = (Arc::clone(&stop), Arc::clone(&scans));
         clients.push(tokio::spawn(async move {
             let mut samples = Vec::new();

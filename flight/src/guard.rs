@@ -23,9 +23,6 @@ use crate::status;
 /// How the path of a handshake ends.
 const HANDSHAKE: &str = "/Handshake";
 
-/// How the path of a call ends that asks for rows.
-const DO_GET: &str = "/DoGet";
-
 /// See the module's documentation.
 #[derive(Clone)]
 pub(crate) struct Guarded {
@@ -63,11 +60,6 @@ impl Call<http::Request<Body>> for Guarded {
                 Err(refused) => return Box::pin(std::future::ready(Ok(refused.into_http()))),
             };
         }
-        let asks_for_rows = request.uri().path().ends_with(DO_GET);
-        let answer = Call::call(&mut self.flight, request);
-        match asks_for_rows {
-            true => Box::pin(answer.map_ok(outgoing::send)),
-            false => answer,
-        }
+        Box::pin(Call::call(&mut self.flight, request).map_ok(outgoing::send))
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! tonic would copy what Arrow's buffers hold twice: into the body of a message of IPC, and from
 //! there into a message of gRPC. Here the buffers themselves are the bytes that are sent, with
-//! the few between them that say what they are. So rows go past tonic: the service answers
-//! without messages, has the rows among the extensions of its answer ([`Outgoing::answer`]), and
-//! [`send`] makes them its body.
+//! the few between them that say what they are. So rows go past tonic: the service has them among
+//! the extensions of its answer ([`Outgoing::answer`]), and [`send`] makes them its body.
+//!
+//! The body is asked for its next piece when the connection can take it. It holds one batch, as
+//! it came and in its shape; the connection holds up to 400 KB and a piece.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,10 +14,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
+use arrow::ipc::root_as_message;
 use arrow::ipc::writer::StreamEncoder;
 use arrow_flight::FlightData;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -37,11 +39,14 @@ const MESSAGE_BYTES: usize = 2 << 20;
 /// Shorter pieces are copied together, so that they are sent by one call of the system.
 const SHORT: usize = 4096;
 
+/// So many of them do not wait for more.
+const ENOUGH: usize = 32 << 10;
+
 /// The number of the field of a message that has the buffers.
 const DATA_BODY: u32 = 1000;
 
-/// What tonic is to send of an answer with rows.
-pub(crate) type NoMessages = stream::Empty<Result<FlightData, Status>>;
+/// What tonic would send of an answer with rows: an error, in case [`send`] is forgotten.
+pub(crate) type Unused = stream::Iter<std::array::IntoIter<Result<FlightData, Status>, 1>>;
 
 /// Rows, and how they go out.
 pub(crate) struct Outgoing {
@@ -62,9 +67,13 @@ impl Outgoing {
     }
 
     /// An answer with these rows, for [`send`].
-    pub(crate) fn answer(self) -> Result<Response<NoMessages>, Status> {
-        let messages = Messages::new(self).map_err(status::internal)?;
-        let mut response = Response::new(stream::empty());
+    pub(crate) fn answer(self) -> Result<Response<Unused>, Status> {
+        let fields = self.shape.schema().flattened_fields();
+        if fields.iter().any(|field| matches!(field.data_type(), DataType::Dictionary(..))) {
+            return Err(status::unimplemented("a union with a dictionary in it"));
+        }
+        let messages = Messages::new(self)?;
+        let mut response = Response::new(stream::iter([Err(status::internal("rows are unsent"))]));
         response.extensions_mut().insert(Unsent(Arc::new(Mutex::new(Some(messages)))));
         Ok(response)
     }
@@ -89,28 +98,32 @@ struct Messages {
 }
 
 impl Messages {
-    fn new(rows: Outgoing) -> Result<Self, ArrowError> {
+    fn new(rows: Outgoing) -> Result<Self, Status> {
         let schema = rows.shape.schema();
-        let mut encoder = StreamEncoder::try_new(schema)?;
+        let mut encoder = StreamEncoder::try_new(schema).map_err(status::internal)?;
         // The schema comes before the first rows, here before none.
-        let empty = encoder.encode(&RecordBatch::new_empty(Arc::clone(schema)))?;
+        let empty = encoder.encode(&RecordBatch::new_empty(Arc::clone(schema)));
         let mut ready = Pieces::default();
-        ready.message(header(&mut empty.into_iter())?, &[])?;
+        ready.message(description(&mut empty.map_err(status::internal)?.into_iter())?, &[])?;
         Ok(Self { rows: Some(rows), encoder, ready, outcome: None })
     }
 
     fn take(&mut self, shape: &Shape, rows: &RecordBatch) -> Result<(), Status> {
         let rows = shape.rows(rows)?;
-        for part in parts(&rows) {
-            self.encode(&shape.cut(&part)?).map_err(status::internal)?;
-        }
-        Ok(())
+        let mut parts = Vec::new();
+        split(rows, &mut parts);
+        parts.iter().try_for_each(|part| self.encode(&shape.cut(part)?))
     }
 
-    fn encode(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let mut buffers = self.encoder.encode(rows)?.into_iter();
-        let header = header(&mut buffers)?;
-        self.ready.message(header, buffers.as_slice())
+    fn encode(&mut self, rows: &RecordBatch) -> Result<(), Status> {
+        let mut buffers = self.encoder.encode(rows).map_err(status::internal)?.into_iter();
+        let description = description(&mut buffers)?;
+        let body = buffers.as_slice();
+        let announced = root_as_message(&description).map_err(status::internal)?.bodyLength();
+        if announced as usize != body.iter().map(Buffer::len).sum::<usize>() {
+            return Err(status::internal("a message of rows is not what its description says"));
+        }
+        self.ready.message(description, body)
     }
 }
 
@@ -162,23 +175,26 @@ struct Pieces {
 
 impl Pieces {
     /// A message of gRPC with a message of Flight in it, which has these two fields.
-    fn message(&mut self, data_header: Bytes, data_body: &[Buffer]) -> Result<(), ArrowError> {
+    fn message(&mut self, data_header: Bytes, data_body: &[Buffer]) -> Result<(), Status> {
         let head = FlightData { data_header, ..FlightData::default() };
         let body_len: usize = data_body.iter().map(Buffer::len).sum();
         let field_len = key_len(DATA_BODY) + encoded_len_varint(body_len as u64) + body_len;
         let message_len = head.encoded_len() + if body_len == 0 { 0 } else { field_len };
         let message_len = u32::try_from(message_len).map_err(|_| {
-            ArrowError::InvalidArgumentError("a row is too long for a message of gRPC".to_owned())
+            Status::resource_exhausted("[54000] a row is too long for a message of gRPC")
         })?;
         // It is not compressed.
         self.short.put_u8(0);
         self.short.put_u32(message_len);
-        head.encode(&mut self.short)
-            .map_err(|error| ArrowError::from_external_error(error.into()))?;
+        head.encode(&mut self.short).map_err(status::internal)?;
         if body_len > 0 {
             encode_key(DATA_BODY, WireType::LengthDelimited, &mut self.short);
             encode_varint(body_len as u64, &mut self.short);
             data_body.iter().for_each(|buffer| self.push(buffer));
+        }
+        if self.short.len() >= ENOUGH {
+            let enough = self.short();
+            self.long.extend(enough);
         }
         Ok(())
     }
@@ -209,31 +225,61 @@ impl AsRef<[u8]> for Owned {
 
 /// Takes what a message of an IPC stream begins with: how long its description is, that, and
 /// bytes that fill it up to its length. Returns the description.
-fn header(message: &mut impl Iterator<Item = Buffer>) -> Result<Bytes, ArrowError> {
-    let short = || ArrowError::IpcError("a message ends before its description".to_owned());
-    let prefix = message.next().ok_or_else(short)?;
-    let description = message.next().ok_or_else(short)?;
-    let len = prefix.get(4..8).and_then(|len| len.try_into().ok()).ok_or_else(short)?;
+fn description(message: &mut impl Iterator<Item = Buffer>) -> Result<Bytes, Status> {
+    let ends = || status::internal("a message ends before its description");
+    let prefix = message.next().ok_or_else(ends)?;
+    let description = message.next().ok_or_else(ends)?;
+    let len = prefix.get(4..8).and_then(|len| len.try_into().ok()).ok_or_else(ends)?;
     if u32::from_le_bytes(len) as usize > description.len() {
-        message.next().ok_or_else(short)?;
+        message.next().ok_or_else(ends)?;
     }
     Ok(Bytes::from_owner(Owned(description)))
 }
 
-/// Rows in parts of [`MESSAGE_BYTES`].
-fn parts(rows: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
-    let size = |column: &ArrayRef| match column.data_type() {
-        DataType::Utf8View | DataType::BinaryView => column.get_buffer_memory_size(),
+/// Halves rows until each part has [`MESSAGE_BYTES`] at most, or is one row.
+fn split(rows: RecordBatch, parts: &mut Vec<RecordBatch>) {
+    let len = rows.num_rows();
+    if len > 1 && rows.columns().iter().map(shown_bytes).sum::<usize>() > MESSAGE_BYTES {
+        split(rows.slice(0, len / 2), parts);
+        split(rows.slice(len / 2, len - len / 2), parts);
+    } else if len > 0 {
+        parts.push(rows);
+    }
+}
+
+/// Bytes of what an array shows of its buffers.
+fn shown_bytes(array: &ArrayRef) -> usize {
+    let between = |values: &ArrayRef, first: usize, last: usize| {
+        shown_bytes(&values.slice(first, last - first))
+    };
+    let own = match array.data_type() {
+        DataType::Utf8View => array.as_string_view().total_buffer_bytes_used(),
+        DataType::BinaryView => array.as_binary_view().total_buffer_bytes_used(),
+        DataType::Struct(_) => array.as_struct().columns().iter().map(shown_bytes).sum(),
+        DataType::FixedSizeList(..) => shown_bytes(array.as_fixed_size_list().values()),
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let offsets = list.offsets();
+            between(list.values(), offsets[0] as usize, offsets[array.len()] as usize)
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let offsets = list.offsets();
+            between(list.values(), offsets[0] as usize, offsets[array.len()] as usize)
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let offsets = map.offsets();
+            let entries: ArrayRef = Arc::new(map.entries().clone());
+            between(&entries, offsets[0] as usize, offsets[array.len()] as usize)
+        }
         _ => {
-            let size = column.to_data().get_slice_memory_size();
-            size.unwrap_or_else(|_| column.get_buffer_memory_size())
+            let bytes = array.to_data().get_slice_memory_size();
+            return bytes.unwrap_or_else(|_| array.get_buffer_memory_size());
         }
     };
-    let bytes: usize = rows.columns().iter().map(size).sum();
-    let parts = bytes.div_ceil(MESSAGE_BYTES).max(1);
-    let len = rows.num_rows().div_ceil(parts).max(1);
-    let starts = (0..rows.num_rows()).step_by(len);
-    starts.map(move |start| rows.slice(start, len.min(rows.num_rows() - start)))
+    // Views and offsets have 16 bytes for each value at most.
+    own + 16 * array.len()
 }
 
 /// How it went, as the end of an answer says it.
@@ -246,7 +292,12 @@ fn trailers(outcome: &Status) -> http::HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, AsArray, Int64Array, StringViewArray};
+    use arrow::array::{
+        DictionaryArray, Int64Array, ListArray, RecordBatchOptions, StringViewArray, UnionArray,
+    };
+    use arrow::buffer::OffsetBuffer;
+    use arrow::compute::{cast, concat_batches};
+    use arrow::datatypes::{Field, Int32Type, Schema};
     use arrow_flight::decode::FlightRecordBatchStream;
     use arrow_flight::error::FlightError;
     use futures::{StreamExt, TryStreamExt};
@@ -312,15 +363,15 @@ mod tests {
             let (pieces, end) = sent(messages(views, batches.clone().map(Ok).to_vec()));
             assert_eq!(end["grpc-status"], "0");
             let messages = received(&pieces);
-            assert!(messages.iter().all(|message| message.encoded_len() < 2 * MESSAGE_BYTES));
+            assert!(messages.iter().all(|message| message.encoded_len() < MESSAGE_BYTES + 4096));
             let bytes: usize = messages.iter().map(Message::encoded_len).sum();
-            assert!(bytes < 12 << 20, "{bytes} bytes are sent");
+            assert!(bytes < 8 << 20, "{bytes} bytes are sent");
             let decoded = decoded(messages);
             let schema = decoded[0].schema();
-            let found = arrow::compute::concat_batches(&schema, &decoded).unwrap();
+            let found = concat_batches(&schema, &decoded).unwrap();
             assert_eq!(found.num_rows(), 150_010);
             assert_eq!(found.column(0), &all.column(0).slice(0, 150_010));
-            let texts = arrow::compute::cast(found.column(1), &DataType::Utf8View).unwrap();
+            let texts = cast(found.column(1), &DataType::Utf8View).unwrap();
             assert_eq!(texts.as_string_view(), all.column(1).slice(0, 150_010).as_string_view());
         }
     }
@@ -353,13 +404,57 @@ mod tests {
 
     #[test]
     fn rows_of_no_columns_are_counted() {
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(7));
-        let schema = Arc::new(arrow::datatypes::Schema::empty());
+        let options = RecordBatchOptions::new().with_row_count(Some(7));
+        let schema = Arc::new(Schema::empty());
         let rows =
             RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options).unwrap();
         let rows = stream::iter([Ok(rows)]);
         let messages = Messages::new(Outgoing::new(Shape::new(&schema, true), rows)).unwrap();
         let (pieces, _) = sent(messages);
         assert_eq!(decoded(received(&pieces))[0].num_rows(), 7);
+    }
+
+    #[test]
+    fn what_is_short_does_not_wait_for_all() {
+        let batches = (0..5_000).map(|n| Ok(rows(n..n + 1))).collect();
+        let (pieces, _) = sent(messages(false, batches));
+        assert!(pieces.len() > 10);
+        assert!(pieces.iter().all(|piece| piece.len() < 2 * ENOUGH));
+        assert_eq!(decoded(received(&pieces)).len(), 5_000);
+    }
+
+    #[test]
+    fn parts_are_as_long_as_their_texts_wherever_these_are() {
+        let texts = (0..1_000).map(|n| if n < 40 { "x".repeat(200_000) } else { "y".to_owned() });
+        let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts));
+        let field = Arc::new(Field::new_list_field(DataType::Utf8View, true));
+        let lists = ListArray::new(field, OffsetBuffer::from_lengths([1; 1_000]), texts, None);
+        let rows = RecordBatch::try_from_iter([("l", Arc::new(lists) as ArrayRef)]).unwrap();
+        let shape = Shape::new(&rows.schema(), true);
+        let outgoing = Outgoing::new(shape, stream::iter([Ok(rows.clone())]));
+        let (pieces, _) = sent(Messages::new(outgoing).unwrap());
+        let messages = received(&pieces);
+        let lengths: Vec<_> = messages.iter().map(Message::encoded_len).collect();
+        assert!(lengths.iter().all(|&len| len < MESSAGE_BYTES + 4096), "{lengths:?}");
+        assert!(lengths.iter().sum::<usize>() < 9 << 20, "{lengths:?}");
+        assert_eq!(concat_batches(&rows.schema(), &decoded(messages)).unwrap(), rows);
+    }
+
+    #[test]
+    fn dictionaries_that_cannot_be_sent_are_refused() {
+        let words: DictionaryArray<Int32Type> = ["a", "b"].into_iter().collect();
+        let words: ArrayRef = Arc::new(words);
+        let fields = [(0, Arc::new(Field::new("word", words.data_type().clone(), true)))];
+        let union = UnionArray::try_new(
+            fields.into_iter().collect(),
+            vec![0_i8, 0].into(),
+            None,
+            vec![words],
+        );
+        let union: ArrayRef = Arc::new(union.unwrap());
+        let rows = RecordBatch::try_from_iter([("u", union)]).unwrap();
+        let shape = Shape::new(&rows.schema(), false);
+        let refused = Outgoing::new(shape, stream::iter([Ok(rows)])).answer().err().unwrap();
+        assert_eq!(refused.code(), tonic::Code::Unimplemented);
     }
 }

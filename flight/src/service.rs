@@ -22,7 +22,7 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use crate::connection;
 use crate::incoming::{self, Incoming};
-use crate::outgoing::{NoMessages, Outgoing};
+use crate::outgoing::{Outgoing, Unused};
 use crate::protocol::{
     CLOSE_SESSION, CloseSessionResult, CloseStatus, GET_SESSION_OPTIONS, SET_SESSION_OPTIONS,
 };
@@ -209,7 +209,7 @@ impl Service {
 impl FlightService for Service {
     type HandshakeStream = Streamed<HandshakeResponse>;
     type ListFlightsStream = Streamed<FlightInfo>;
-    type DoGetStream = NoMessages;
+    type DoGetStream = Unused;
     type DoPutStream = Streamed<PutResult>;
     type DoActionStream = Streamed<arrow_flight::Result>;
     type ListActionsStream = Streamed<ActionType>;

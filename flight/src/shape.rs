@@ -40,7 +40,7 @@ impl Shape {
     /// Rows in this shape.
     pub(crate) fn rows(&self, rows: &RecordBatch) -> Result<RecordBatch, Status> {
         if rows.schema_ref().fields() == self.schema.fields() {
-            return self.cut(rows);
+            return Ok(rows.clone());
         }
         if rows.num_columns() != self.schema.fields().len() {
             return Err(status::internal("the rows have other columns than were announced"));
@@ -54,10 +54,9 @@ impl Shape {
                 RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             })
             .map_err(status::internal)
-            .and_then(|rows| self.cut(&rows))
     }
 
-    /// Rows of this shape without what views of them do not show, and would bring along.
+    /// Rows of this shape without what their views do not show, and would bring along.
     pub(crate) fn cut(&self, rows: &RecordBatch) -> Result<RecordBatch, Status> {
         match self.views {
             true => compact_views(rows).map_err(status::internal),

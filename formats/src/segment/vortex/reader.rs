@@ -208,8 +208,7 @@ impl SegmentReader for VortexSegment {
         let schema = output.schema.clone();
         let read = || -> VortexResult<Vec<RecordBatch>> {
             let scan = self.scan_of(&output.columns, None)?;
-            // A range, as of one row, is cut out of its chunk. To pick rows, a chunk of texts
-            // unpacks the codes of all.
+            // A range, as of one row, is cut out of its chunk without looking at the others.
             let scan = match neighbours(ordinals) {
                 Some(range) => scan.with_row_range(range),
                 None => {
@@ -341,8 +340,8 @@ fn limited(batches: BatchStream, limit: u64) -> BatchStream {
     .boxed()
 }
 
-/// Texts, decoded by adding them to none. To decode them where they lie, Vortex unpacks the codes
-/// of the whole chunk first that they were cut out of; to add them, only their own.
+/// Texts, decoded by appending them to an empty builder. To decode an array of them, Vortex
+/// unpacks the codes of the whole chunk that it was cut out of; to append it, only its own.
 fn appended(texts: &ArrayRef, context: &mut ExecutionCtx) -> VortexResult<ArrayRef> {
     let mut builder = builder_with_capacity_in(texts.dtype(), texts.len(), context.allocator());
     texts.append_to_builder(builder.as_mut(), context)?;
