@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import html as escape
 import shutil
 import unicodedata
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ._sheafdb import Batches
 from .results import Results
@@ -27,8 +25,7 @@ _RIGHT = frozenset(
 )
 
 
-@dataclass
-class Preview:
+class Preview(NamedTuple):
     """The first rows, and how many there are: exactly, or at least."""
 
     rows: Batches
@@ -148,16 +145,16 @@ def box(preview: Preview) -> str:
 
 def html(preview: Preview) -> str:
     """Rows as a table of HTML."""
+    from html import escape
 
     def row(tag: str, cells: list[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
     rows = preview.rows
     head = row("th", rows.names) + row("th", rows.types)
     body = "".join(row("td", [text(value) for value in line]) for line in preview.values)
     return (
-        f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
-        f"<p>{escape.escape(preview.footer)}</p>"
+        f"<table><thead>{head}</thead><tbody>{body}</tbody></table><p>{escape(preview.footer)}</p>"
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ._sheafdb import Batches, Columns, Output, Query, Source, Statement
 from .display import Shown
 from .errors import InterfaceError, NotSupportedError, ProgrammingError
-from .plan import Plan
 from .sources import Named
 from .text import literal, quoted
 
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
 
     from .connection import Connection
     from .loader import Loader
+    from .plan import Plan
 
 #: The version of datafusion-python whose sessions take relations: another has other structures.
 _DATAFUSION = "55"
@@ -110,6 +109,8 @@ class Relation(Shown):
 
         Each query there runs this one anew, with the columns, conditions and limit that it needs.
         """
+        from importlib.metadata import version
+
         theirs = version("datafusion")
         if theirs.partition(".")[0] != _DATAFUSION:
             raise NotSupportedError(
@@ -226,6 +227,8 @@ class Relation(Shown):
     def explain(self, analyze: bool = False) -> Plan:
         """The plan of the query: text, and a tree in a notebook. With ``analyze`` after running
         it, with the rows and the time of each step."""
+        from .plan import Plan
+
         verb = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
         explained = self._connection._with(f"{verb} {self._sql}", self._relations, self._values)
         return Plan("\n".join(row[-1] for row in explained.fetchall()))
