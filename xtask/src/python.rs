@@ -10,6 +10,9 @@ use crate::workspace::{debug_dir, sheaf};
 
 const FOLDER: &str = "python";
 
+/// The smallest wheel that every installer can unpack.
+const SMALL: [&str; 2] = ["--compression-level", "9"];
+
 /// `cargo xtask wheel`: builds the wheel to give away into `target/wheels`, for CPython 3.10 and
 /// later; and one more for each of these interpreters, which is for free-threaded ones.
 pub fn wheel(interpreters: &[&str]) -> ExitCode {
@@ -17,10 +20,10 @@ pub fn wheel(interpreters: &[&str]) -> ExitCode {
     let requirements = Path::new(FOLDER).join("tests").join("requirements.txt");
     if let Some(python) = environment(&mut steps, "python", &requirements) {
         let out = debug_dir().with_file_name("wheels");
-        steps.command("wheel", &mut maturin(&python, "release", &out));
+        steps.command("wheel", maturin(&python, "release", &out).args(SMALL));
         for interpreter in interpreters {
             let mut maturin = maturin(&python, "release", &out);
-            maturin.args(["--interpreter", interpreter]);
+            maturin.args(SMALL).args(["--interpreter", interpreter]);
             steps.command(&format!("wheel of {interpreter}"), &mut maturin);
         }
     }

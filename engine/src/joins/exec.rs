@@ -1,7 +1,6 @@
 //! The operator: takes the left side, and chooses.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::runtime::JoinSet;
@@ -226,11 +225,13 @@ impl Running {
             let (of_left, of_right) = (Arc::clone(&inputs), Arc::clone(&inputs));
             let memory = Arc::clone(&lent);
             let side = once(async move {
-                let taken = of_left.take_left(0).await?;
+                let taken = of_left.take_left(of_left.left(0)?).await?;
                 of_left.left_side(taken, giver, &memory).await
             });
-            let partitions = 0..inputs.partitions();
-            let right_parts = once(async move { of_right.divide_right(partitions).await });
+            let right_parts = once(async move {
+                let all = (0..of_right.partitions()).map(|partition| of_right.right(partition));
+                of_right.divide_right(all.collect::<Result<_>>()?).await
+            });
             OneLeft { lent, side, right_parts }
         });
         let together = match one_left.is_none() && tells_its_right_side(join)? {
@@ -242,20 +243,26 @@ impl Running {
     }
 
     /// Begins with a partition. DataFusion's join has it at once: with what it promises to others
-    /// it goes on without it when it is dropped.
+    /// it goes on without it when it is dropped. So have the joins below, which wait for all of
+    /// their partitions too: both sides begin here, and end when nobody asks for this one.
     fn start(
         self: &Arc<Self>,
         partition: usize,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<impl Future<Output = Result<SendableRecordBatchStream>> + Send + use<>> {
         let (context, join) = (&self.inputs.context, &self.inputs.join);
-        let mut give_left = None;
+        // Whoever divides all of the right side begins with all of its partitions.
+        let right = match self.inputs.asks_all_of_right() {
+            true => None,
+            false => Some(self.inputs.right(partition)?),
+        };
+        let mut own_left = None;
         let lent = match &self.one_left {
             Some(left) => Arc::clone(&left.lent),
             None => {
                 let (giver, rows) = promised();
                 self.left.put(partition, promised_rows(join.left().schema(), rows));
-                give_left = Some(giver);
+                own_left = Some((giver, self.inputs.left(partition)?));
                 Lent::new(context.memory_pool())
             }
         };
@@ -267,18 +274,19 @@ impl Running {
         let baseline = BaselineMetrics::new(metrics, partition);
         let (this, inputs) = (Arc::clone(self), Arc::clone(&self.inputs));
         Ok(async move {
-            let left = match (&this.one_left, give_left) {
+            let right = || right.map_or_else(|| inputs.right(partition), Ok);
+            let left = match (&this.one_left, own_left) {
                 (Some(left), _) => left.side.clone().await.map_err(DataFusionError::Shared)?,
                 (None, None) => return internal_err!("a partition has no left side"),
-                (None, Some(give_left)) => {
-                    let taken = inputs.take_left(partition).await;
+                (None, Some((give_left, rows))) => {
+                    let taken = inputs.take_left(rows).await;
                     let all_fit = match arrival {
                         Some(arrival) => arrival.fits(matches!(taken, Ok(Taken::All(_)))).await,
                         None => true,
                     };
                     match taken? {
                         Taken::All(build) if !all_fit => {
-                            return inputs.pairs.table(build, inputs.right(partition)?);
+                            return inputs.pairs.table(build, right()?);
                         }
                         taken => Arc::new(inputs.left_side(taken, give_left, &lent).await?),
                     }
@@ -286,11 +294,11 @@ impl Running {
             };
             let LeftSide::InFiles(lefts) = left.as_ref() else {
                 // Who takes them is there: it is polled next.
-                let _ = give_right.send(inputs.right(partition)?);
+                let _ = give_right.send(right()?);
                 return Ok(in_memory);
             };
             drop(in_memory);
-            let rows = this.of_files(partition, lefts).await?;
+            let rows = this.of_files(partition, lefts, right).await?;
             Ok(Box::pin(LimitStream::new(rows, 0, inputs.join.fetch(), baseline)) as _)
         })
     }
@@ -300,6 +308,7 @@ impl Running {
         &self,
         partition: usize,
         lefts: &[Part],
+        right: impl FnOnce() -> Result<SendableRecordBatchStream>,
     ) -> Result<SendableRecordBatchStream> {
         let (inputs, lefts) = (&self.inputs, lefts.iter().cloned());
         let mut joining = Arc::clone(&inputs.pairs);
@@ -315,7 +324,7 @@ impl Running {
                 let pairs = lefts.zip(rights.iter().cloned());
                 pairs.skip(partition).step_by(inputs.partitions()).collect()
             }
-            _ => lefts.zip(inputs.divide_right(partition..partition + 1).await?).collect(),
+            _ => lefts.zip(inputs.divide_right(vec![right()?]).await?).collect(),
         };
         let rows = stream::iter(pairs)
             .flat_map(move |(left, right)| Arc::clone(&joining).join(left, right, 1));
@@ -347,8 +356,7 @@ impl Inputs {
         self.has_one_left() && of_left_rows
     }
 
-    async fn take_left(&self, partition: usize) -> Result<Taken> {
-        let rows = self.join.left().execute(partition, Arc::clone(&self.context))?;
+    async fn take_left(&self, rows: SendableRecordBatchStream) -> Result<Taken> {
         Build::take(rows, &self.pairs.left, false, &self.context).await
     }
 
@@ -366,15 +374,19 @@ impl Inputs {
         }
     }
 
+    fn left(&self, partition: usize) -> Result<SendableRecordBatchStream> {
+        self.join.left().execute(partition, Arc::clone(&self.context))
+    }
+
     fn right(&self, partition: usize) -> Result<SendableRecordBatchStream> {
         self.join.right().execute(partition, Arc::clone(&self.context))
     }
 
     /// Partitions of the right side in files.
-    async fn divide_right(&self, partitions: Range<usize>) -> Result<Vec<Part>> {
+    async fn divide_right(&self, partitions: Vec<SendableRecordBatchStream>) -> Result<Vec<Part>> {
         let mut dividing = JoinSet::new();
-        for partition in partitions {
-            let (rows, pairs) = (self.right(partition)?, Arc::clone(&self.pairs));
+        for rows in partitions {
+            let pairs = Arc::clone(&self.pairs);
             dividing.spawn(async move { pairs.divide_right(0, rows).await });
         }
         let mut all = vec![Part::empty(); PARTS];

@@ -23,7 +23,7 @@ const TABLES: &str = "\
     CALL sheaf.flush('a'); CALL sheaf.flush('b')";
 
 /// Each kind of join, from both sides.
-const JOINS: [&str; 19] = [
+const JOINS: [&str; 20] = [
     "SELECT a.*, b.* FROM a JOIN b ON a.k = b.k",
     "SELECT a.*, b.* FROM a JOIN b ON a.k = b.k AND a.g < b.g",
     "SELECT a.*, b.* FROM a LEFT JOIN b ON a.k = b.k",
@@ -44,6 +44,10 @@ const JOINS: [&str; 19] = [
     // Most threads of the outer join have no rows to ask the inner one with.
     "SELECT k, g FROM (SELECT k AS p FROM a WHERE k = 7) AS p \
      JOIN (SELECT a.k, b.g FROM a JOIN b ON a.k = b.k) AS j ON j.k = p",
+    // Those threads drop a join that has not begun, below which another waits for all of its own.
+    "SELECT k, g FROM (SELECT k AS p FROM a WHERE k = 7) AS p \
+     JOIN (SELECT a.k, b.g FROM a JOIN b ON a.k = b.k LEFT JOIN a AS c ON c.k = a.k AND c.g <> b.g) \
+     AS j ON j.k = p",
     "SELECT k, g FROM a INTERSECT SELECT k, g FROM b",
 ];
 
