@@ -1,6 +1,5 @@
 //! Errors of the engine as exceptions of `sheafdb.errors`.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use sheafdb::{Error, ErrorKind};
 
@@ -14,12 +13,14 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
     make(py, error).unwrap_or_else(|error| error)
 }
 
+/// Without names that are kept for the next time: to keep them takes a lock of the process, which a
+/// thread may have held that a forked process, whose first call is this error, does not have.
 fn make(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
-    let class = py.import(intern!(py, "sheafdb.errors"))?.getattr(class_of(error.kind))?;
+    let class = py.import("sheafdb.errors")?.getattr(class_of(error.kind))?;
     let exception = class.call1((error.to_string(),))?;
-    exception.setattr(intern!(py, "sqlstate"), error.sqlstate())?;
-    exception.setattr(intern!(py, "hint"), error.hint.as_deref())?;
-    exception.setattr(intern!(py, "position"), error.position)?;
+    exception.setattr("sqlstate", error.sqlstate())?;
+    exception.setattr("hint", error.hint.as_deref())?;
+    exception.setattr("position", error.position)?;
     let exception = PyErr::from_value(exception);
     if let Some(cause) = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<PyErr>()) {
         exception.set_cause(py, Some(cause.clone_ref(py)));
