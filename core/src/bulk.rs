@@ -15,13 +15,14 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
+use crate::batch_bytes;
 use crate::catalog::TableDef;
 use crate::commit::{BulkCommit, Command, Created, check_rows};
 use crate::compaction::SETTLED;
 use crate::lookup;
 use crate::memory::MemoryUse;
 use crate::partition::{Bucket, split};
-use crate::row::{batch_bytes, key_hash};
+use crate::row::key_hash;
 use crate::segment::{
     Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, order, reorder, stream_segment,
     write_segment,

@@ -54,6 +54,7 @@ pub use keyed_read::RowRange;
 pub use memory::{Memory, MemoryUse};
 pub use row::{Row, RowBuilder, RowUpdate, Value};
 pub use segment::{ROWID_COLUMN, SEQ_COLUMN};
+pub use sheaf_formats::batch_bytes;
 pub use snapshot::{Columns, Part, PartScan, Snapshot, TableSnapshot};
 pub use store::{Compression, Environment, Options, Store};
 pub use views::compacted as compact_views;

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 use arrow::ipc::root_as_message;
@@ -26,6 +26,7 @@ use http_body::Frame;
 use parking_lot::Mutex;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use sheafdb::core::batch_bytes;
 use tonic::body::Body;
 use tonic::codegen::http;
 use tonic::{Response, Status};
@@ -239,47 +240,12 @@ fn description(message: &mut impl Iterator<Item = Buffer>) -> Result<Bytes, Stat
 /// Halves rows until each part has [`MESSAGE_BYTES`] at most, or is one row.
 fn split(rows: RecordBatch, parts: &mut Vec<RecordBatch>) {
     let len = rows.num_rows();
-    if len > 1 && rows.columns().iter().map(shown_bytes).sum::<usize>() > MESSAGE_BYTES {
+    if len > 1 && batch_bytes(&rows) > MESSAGE_BYTES {
         split(rows.slice(0, len / 2), parts);
         split(rows.slice(len / 2, len - len / 2), parts);
     } else if len > 0 {
         parts.push(rows);
     }
-}
-
-/// Bytes of what an array shows of its buffers.
-fn shown_bytes(array: &ArrayRef) -> usize {
-    let between = |values: &ArrayRef, first: usize, last: usize| {
-        shown_bytes(&values.slice(first, last - first))
-    };
-    let own = match array.data_type() {
-        DataType::Utf8View => array.as_string_view().total_buffer_bytes_used(),
-        DataType::BinaryView => array.as_binary_view().total_buffer_bytes_used(),
-        DataType::Struct(_) => array.as_struct().columns().iter().map(shown_bytes).sum(),
-        DataType::FixedSizeList(..) => shown_bytes(array.as_fixed_size_list().values()),
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            let offsets = list.offsets();
-            between(list.values(), offsets[0] as usize, offsets[array.len()] as usize)
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>();
-            let offsets = list.offsets();
-            between(list.values(), offsets[0] as usize, offsets[array.len()] as usize)
-        }
-        DataType::Map(..) => {
-            let map = array.as_map();
-            let offsets = map.offsets();
-            let entries: ArrayRef = Arc::new(map.entries().clone());
-            between(&entries, offsets[0] as usize, offsets[array.len()] as usize)
-        }
-        _ => {
-            let bytes = array.to_data().get_slice_memory_size();
-            return bytes.unwrap_or_else(|_| array.get_buffer_memory_size());
-        }
-    };
-    // Views and offsets have 16 bytes for each value at most.
-    own + 16 * array.len()
 }
 
 /// How it went, as the end of an answer says it.
@@ -293,7 +259,8 @@ fn trailers(outcome: &Status) -> http::HeaderMap {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        DictionaryArray, Int64Array, ListArray, RecordBatchOptions, StringViewArray, UnionArray,
+        Array, ArrayRef, AsArray, DictionaryArray, Int64Array, ListArray, RecordBatchOptions,
+        StringViewArray, UnionArray,
     };
     use arrow::buffer::OffsetBuffer;
     use arrow::compute::{cast, concat_batches};

@@ -19,9 +19,11 @@ pub mod external;
 pub mod io;
 pub mod predicate;
 pub mod segment;
+mod shown;
 pub mod sketch;
 mod sql_name;
 pub mod statistics;
 
 pub use error::{Error, Result};
+pub use shown::{batch_bytes, shown_bytes};
 pub use sql_name::sql_name;

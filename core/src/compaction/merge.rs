@@ -9,17 +9,16 @@ use arrow::datatypes::{SchemaRef, UInt64Type};
 use super::input::{Input, Window, with_seq};
 use super::pick::{Pick, Policy};
 use super::runs::{in_order, runs};
-use crate::Result;
 use crate::catalog::TableDef;
 use crate::commit::MovedPositions;
 use crate::partition::Bucket;
-use crate::row::batch_bytes;
 use crate::segment::{
     Rowids, SegmentHandle, SegmentInput, SegmentMeta, Seqs, SortOrder, Target, WriteContext,
     write_segment,
 };
 use crate::snapshot::Columns;
 use crate::views::compacted;
+use crate::{Result, batch_bytes};
 
 /// Rows that are gathered from several inputs before they are copied.
 const GATHERED: usize = 1 << 14;

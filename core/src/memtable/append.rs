@@ -14,11 +14,10 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use parking_lot::RwLock;
 
 use super::{LIVE, Rows, WINDOW_ROWS, piece_of_window};
-use crate::Result;
 use crate::catalog::TableDef;
 use crate::partition::Bucket;
-use crate::row::batch_bytes;
 use crate::segment::ROWID_COLUMN;
+use crate::{Result, batch_bytes};
 
 /// Batches of fewer rows are merged with their neighbours.
 const SMALL_ROWS: usize = 1024;

@@ -23,9 +23,9 @@ use super::hash_index::HashIndex;
 use super::node::{Arena, Entries, Entry, NodeRef, OwnedEntry, Target, sort};
 use super::skip_list::SkipList;
 use super::{Rows, WINDOW_ROWS, piece_of_window};
-use crate::Result;
 use crate::catalog::TableDef;
-use crate::row::{RowLayout, batch_bytes};
+use crate::row::RowLayout;
+use crate::{Result, batch_bytes};
 
 /// Rows of a stretch.
 const STRETCH_ROWS: usize = WINDOW_ROWS;

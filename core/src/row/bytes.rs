@@ -1,7 +1,5 @@
 //! Many encoded rows or keys in one allocation.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
 use arrow::row::Rows;
 use bytes::{Buf, Bytes};
 
@@ -127,20 +125,4 @@ impl RowBytes {
 
 fn too_large() -> Error {
     Error::Invalid("one batch holds more than 4 GiB of rows".into())
-}
-
-/// Bytes of the rows of a batch, without what its buffers hold beside them: a slice
-/// of a large batch is small.
-pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
-    let size = |column: &ArrayRef| match column.data_type() {
-        DataType::Utf8View => 16 * column.len() + column.as_string_view().total_buffer_bytes_used(),
-        DataType::BinaryView => {
-            16 * column.len() + column.as_binary_view().total_buffer_bytes_used()
-        }
-        _ => column
-            .to_data()
-            .get_slice_memory_size()
-            .unwrap_or_else(|_| column.get_array_memory_size()),
-    };
-    batch.columns().iter().map(size).sum()
 }

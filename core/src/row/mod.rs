@@ -17,7 +17,7 @@ mod sortable;
 mod update;
 mod value;
 
-pub(crate) use bytes::{RowBytes, batch_bytes};
+pub(crate) use bytes::RowBytes;
 pub(crate) use key::{KeyCodec, check_type, key_hash, key_prefix};
 pub(crate) use layout::RowLayout;
 pub use layout::{Row, RowBuilder};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::{Bounds, ColumnStatistics, SegmentStatistics, ZONE_ROWS, ZoneMap};
 use crate::sketch::DistinctSketch;
-use crate::{Error, Result};
+use crate::{Error, Result, shown_bytes};
 
 /// Takes the batches of a segment in order.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl StatisticsBuilder {
             if let Some(sketch) = &mut column.distinct {
                 sketch.add_array(array);
             }
-            column.memory_bytes += memory_bytes(array);
+            column.memory_bytes += shown_bytes(array) as u64;
         }
         self.rows += batch.num_rows() as u64;
         Ok(())
@@ -151,25 +151,9 @@ impl ColumnBuilder {
     }
 }
 
-/// Bytes that the rows of `array` take, whatever else its buffers hold.
-fn memory_bytes(array: &ArrayRef) -> u64 {
-    let data = array.to_data();
-    let fixed = data.get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size());
-    // The low half of a view is the length; up to 12 bytes lie in the view itself.
-    let outside = |views: &[u128]| {
-        views.iter().map(|&view| u64::from(view as u32)).filter(|&len| len > 12).sum::<u64>()
-    };
-    fixed as u64
-        + match array.data_type() {
-            DataType::Utf8View => outside(array.as_string_view().views()),
-            DataType::BinaryView => outside(array.as_binary_view().views()),
-            _ => 0,
-        }
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, StringViewArray};
+    use arrow::array::{AsArray, Int64Array, StringViewArray};
     use arrow::datatypes::{Field, Int64Type, Schema};
 
     use super::*;

@@ -1,7 +1,8 @@
 //! Cuts a stream of batches into groups that are worth a job of their own.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::array::RecordBatch;
+
+use crate::batch_bytes;
 
 /// Groups of exactly so many rows, or fewer when they are large, or the last.
 #[derive(Debug)]
@@ -30,7 +31,8 @@ impl Gather {
             let part = batch.slice(at, rows);
             at += rows;
             self.rows += rows;
-            self.bytes += part.columns().iter().map(|array| size_of(array)).sum::<usize>();
+            // Many batches may share one buffer.
+            self.bytes += batch_bytes(&part);
             self.batches.push(part);
             if self.rows >= self.rows_max || self.bytes >= self.bytes_max {
                 full(self.take())?;
@@ -43,18 +45,6 @@ impl Gather {
     pub(super) fn take(&mut self) -> Vec<RecordBatch> {
         (self.rows, self.bytes) = (0, 0);
         std::mem::take(&mut self.batches)
-    }
-}
-
-/// Bytes of the values: many batches may share one buffer.
-fn size_of(array: &dyn Array) -> usize {
-    match array.data_type() {
-        DataType::Utf8View => array.len() * 16 + array.as_string_view().total_buffer_bytes_used(),
-        DataType::BinaryView => array.len() * 16 + array.as_binary_view().total_buffer_bytes_used(),
-        _ => array
-            .to_data()
-            .get_slice_memory_size()
-            .unwrap_or_else(|_| array.get_array_memory_size()),
     }
 }
 
