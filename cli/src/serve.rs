@@ -150,20 +150,19 @@ fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
         signal(SignalKind::terminate())
             .map_err(|e| Failure::Other(format!("cannot watch for signals: {e}")))?
     };
-    Ok(async move {
+    let mut asked = async move || {
         #[cfg(unix)]
         let terminated = terminated.recv();
         #[cfg(not(unix))]
         let terminated = std::future::pending::<Option<()>>();
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated => {}
+            _ = tokio::signal::ctrl_c() => 130,
+            _ = terminated => 143,
         }
+    };
+    Ok(async move {
+        asked().await;
         eprintln!("ending: statements that run have ten seconds; again to end at once");
-        tokio::spawn(async {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(130);
-            }
-        });
+        tokio::spawn(async move { std::process::exit(asked().await) });
     })
 }

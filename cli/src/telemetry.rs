@@ -2,9 +2,11 @@
 
 use std::io::IsTerminal;
 
+use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -23,8 +25,8 @@ const STATEMENTS: &str = "sheaf::statement";
 pub struct Telemetry(Option<SdkTracerProvider>);
 
 /// Logs to the standard error output what the variable `SHEAF_LOG` asks for, and sends a span
-/// of each statement to a collector of OpenTelemetry, where one is named. Spans are sent by the
-/// runtime that this is called in.
+/// of each statement to a collector of OpenTelemetry, where one is named: in the client's own
+/// trace, where it has one. Spans are sent by the runtime that this is called in.
 pub fn start(format: LogFormat) -> Result<Telemetry, Failure> {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
@@ -56,6 +58,8 @@ fn provider() -> Result<Option<SdkTracerProvider>, Failure> {
     if !is_set("OTEL_SERVICE_NAME") {
         resource = resource.with_service_name("sheaf");
     }
+    // Clients name their trace in the header `traceparent`.
+    global::set_text_map_propagator(TraceContextPropagator::new());
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
     Ok(Some(provider.with_resource(resource.build()).build()))
 }

@@ -10,6 +10,7 @@ import pyarrow.flight as flight
 import pytest
 
 from conftest import SHEAF, Server
+from protobuf import command, field
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -108,18 +109,6 @@ def works(server, **login):
     with server.connect(**login) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 + 1")
         assert cursor.fetchall() == [(2,)]
-
-
-def field(number, value):
-    """A field of protobuf with bytes."""
-    assert len(value) < 1 << 14
-    length = bytes([len(value)]) if len(value) < 128 else bytes([len(value) & 127 | 128, len(value) >> 7])
-    return bytes([number << 3 | 2]) + length + value
-
-
-def command(name, body):
-    url = f"type.googleapis.com/arrow.flight.protocol.sql.{name}".encode()
-    return field(1, url) + field(2, body)
 
 
 COMMANDS = [

@@ -2,6 +2,9 @@
 
 import pyarrow as pa
 import pytest
+from pyarrow import flight
+
+from protobuf import command, field
 
 
 @pytest.fixture
@@ -48,25 +51,17 @@ def test_09_columns_and_their_nullability(connection, objects):
 
 
 def test_10_keys(server, objects):
-    from pyarrow import flight
-
-    # Protobuf by hand: CommandGetPrimaryKeys of a table, and an empty cross reference.
-    def command(name, body):
-        url = f"type.googleapis.com/arrow.flight.protocol.sql.{name}".encode()
-        packed = b"\x0a" + bytes([len(url)]) + url + b"\x12" + bytes([len(body)]) + body
-        return flight.FlightDescriptor.for_command(packed)
-
-    def fetched(descriptor):
+    def fetched(packed):
         client = flight.connect(server.uri)
-        info = client.get_flight_info(descriptor)
+        info = client.get_flight_info(flight.FlightDescriptor.for_command(packed))
         table = client.do_get(info.endpoints[0].ticket).read_all()
         assert table.schema.equals(info.schema)
         return table
 
-    keys = fetched(command("CommandGetPrimaryKeys", b"\x1a\x06cities"))
+    keys = fetched(command("CommandGetPrimaryKeys", field(3, b"cities")))
     assert keys["column_name"].to_pylist() == ["country", "id"]
     assert keys["key_sequence"].to_pylist() == [1, 2]
-    references = fetched(command("CommandGetImportedKeys", b"\x1a\x06cities"))
+    references = fetched(command("CommandGetImportedKeys", field(3, b"cities")))
     assert references.num_rows == 0 and references.schema.field("update_rule").type == pa.uint8()
     types = fetched(command("CommandGetXdbcTypeInfo", b""))
     assert "BIGINT" in types["type_name"].to_pylist()

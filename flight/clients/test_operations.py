@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from conftest import SHEAF, Server
+from protobuf import values
 
 
 def get(url):
@@ -43,10 +44,10 @@ def test_health_and_metrics(tmp_path):
 
 
 class Collector:
-    """Keeps what traces it is sent, as bytes."""
+    """Keeps the requests of traces that it is sent."""
 
     def __init__(self):
-        self.received = b""
+        self.received = []
         self.server = grpc.server(ThreadPoolExecutor(2))
         self.server.add_generic_rpc_handlers([self])
         self.port = self.server.add_insecure_port("127.0.0.1:0")
@@ -57,7 +58,7 @@ class Collector:
         return grpc.unary_unary_rpc_method_handler(self.take)
 
     def take(self, request, context):
-        self.received += request
+        self.received.append(request)
         return b""
 
 
@@ -65,6 +66,15 @@ def test_statements_are_traced(tmp_path, monkeypatch):
     collector = Collector()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.port}")
     server = Server(tmp_path / "db")
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    own = {"adbc.flight.sql.rpc.call_header.traceparent": f"00-{trace}-{span}-01"}
+    with server.connect(**own) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 'continued' AS a")
+        cursor.fetchall()
+        # By several endpoints it runs when they are read.
+        connection.adbc_connection.set_options(**{"adbc.flight.sql.session.option.endpoints": "2"})
+        cursor.execute("SELECT 'continued later' AS a")
+        cursor.fetchall()
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 'traced' AS a FROM generate_series(1, 3)")
         cursor.fetchall()
@@ -74,8 +84,16 @@ def test_statements_are_traced(tmp_path, monkeypatch):
     # The last ones are sent before the server ends.
     assert server.stop() == 0
     collector.server.stop(None)
+    received = b"".join(collector.received)
     for told in [b"sheaf", b"statement", b"db.query.text", b"SELECT 'traced'", b"22012"]:
-        assert told in collector.received, told
+        assert told in received, told
+    # The fields of requests, resources and scopes; then the trace of a span, and its parent.
+    spans = [span for request in collector.received for span in values(request, 1, 2, 2)]
+    of = {text: [(values(s, 1), values(s, 4)) for s in spans if text in s]
+          for text in [b"'continued'", b"'continued later'", b"'traced'"]}
+    own = ([bytes.fromhex(trace)], [bytes.fromhex(span)])
+    assert set(map(str, of[b"'continued'"] + of[b"'continued later'"])) == {str(own)}
+    assert own not in of[b"'traced'"] and all(of.values())
 
 
 def test_statements_are_logged(tmp_path, monkeypatch):

@@ -7,6 +7,8 @@ import pyarrow
 import pytest
 from pyarrow import flight
 
+from protobuf import command, field
+
 
 def test_pandas_reads_and_writes(connection, table):
     frame = pandas.DataFrame({"a": [1, 2, 3], "t": ["x", None, "z"]})
@@ -33,9 +35,7 @@ def test_duckdb_reads_and_writes(cursor, table):
 
 def test_16_endpoints_have_no_location(server):
     client = flight.connect(server.uri)
-    url = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
-    query = b"\x0a" + bytes([len(b"SELECT 7 AS n")]) + b"SELECT 7 AS n"
-    packed = b"\x0a" + bytes([len(url)]) + url + b"\x12" + bytes([len(query)]) + query
+    packed = command("CommandStatementQuery", field(1, b"SELECT 7 AS n"))
     info = client.get_flight_info(flight.FlightDescriptor.for_command(packed))
     assert [endpoint.locations for endpoint in info.endpoints] == [[]]
     assert client.do_get(info.endpoints[0].ticket).read_all()["n"].to_pylist() == [7]

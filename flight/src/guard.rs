@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::TryFutureExt;
+use opentelemetry::context::FutureExt;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service as Call, http};
 use tonic::server::NamedService;
@@ -18,7 +19,7 @@ use tonic::{Extensions, Status};
 use crate::outgoing;
 use crate::service::Service;
 use crate::sessions::Sessions;
-use crate::status;
+use crate::{status, traces};
 
 /// How the path of a handshake ends.
 const HANDSHAKE: &str = "/Handshake";
@@ -60,6 +61,8 @@ impl Call<http::Request<Body>> for Guarded {
                 Err(refused) => return Box::pin(std::future::ready(Ok(refused.into_http()))),
             };
         }
-        Box::pin(Call::call(&mut self.flight, request).map_ok(outgoing::send))
+        let trace = traces::named(request.headers());
+        let call = Call::call(&mut self.flight, request).map_ok(outgoing::send);
+        Box::pin(call.with_context(trace))
     }
 }

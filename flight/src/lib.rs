@@ -34,6 +34,8 @@ mod shape;
 mod statements;
 mod status;
 mod tickets;
+mod traces;
+mod waiting;
 mod watch;
 
 pub use connection::Places;

@@ -1,4 +1,5 @@
-//! Options of a session: the catalog, the schema, views, and the settings of `SHOW ALL`.
+//! Options of a session: the catalog, the schema, how rows are sent, and the settings of
+//! `SHOW ALL`.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -16,6 +17,9 @@ const CATALOG_NAME: &str = "catalog";
 const SCHEMA: &str = "schema";
 /// Text and bytes go out as views.
 const VIEWS: &str = "views";
+/// Rows without an order have so many endpoints, to be read at the same time.
+const ENDPOINTS: &str = "endpoints";
+const ENDPOINTS_MAX: u8 = 64;
 
 /// What the schema is called in SQL.
 const SEARCH_PATH: &str = "search_path";
@@ -56,6 +60,13 @@ async fn set_one(
             client.kept.views.store(views, Ordering::Relaxed);
             Ok(())
         }
+        (ENDPOINTS, _) => {
+            let count = text.as_deref().map_or(Ok(1), str::parse);
+            let count = count.ok().filter(|count| (1..=ENDPOINTS_MAX).contains(count));
+            let count = count.ok_or(OptionErrorValue::InvalidValue)?;
+            client.kept.endpoints.store(count, Ordering::Relaxed);
+            Ok(())
+        }
         (CATALOG_NAME | VIEWS, _) => Err(OptionErrorValue::InvalidValue),
         (SCHEMA, _) => set_setting(client, SEARCH_PATH, text).await,
         _ => set_setting(client, name, text).await,
@@ -82,10 +93,12 @@ async fn set_setting(
 
 /// What the options are now, those of DataFusion left out.
 pub(crate) async fn list(client: &Client) -> Result<GetSessionOptionsResult, Status> {
+    let endpoints = client.kept.endpoints.load(Ordering::Relaxed);
     let option = |value| SessionOptionValue { value: Some(value) };
     let mut session_options = HashMap::from([
         (CATALOG_NAME.to_owned(), option(OptionValue::Text(CATALOG.to_owned()))),
         (VIEWS.to_owned(), option(OptionValue::Bool(client.wants_views()))),
+        (ENDPOINTS.to_owned(), option(OptionValue::Integer(endpoints.into()))),
     ]);
     for [name, value] in texts(&client.session, "SHOW ALL").await? {
         if !name.starts_with("datafusion.") {

@@ -75,7 +75,7 @@ impl Service {
                 prepared.announce(&self.sessions, client, handle).await
             }
             command => match metadata::schema(&command)? {
-                Some(schema) => Ok(Announced { schema, ticket: descriptor.cmd.clone() }),
+                Some(schema) => Ok(Announced { schema, tickets: vec![descriptor.cmd.clone()] }),
                 None => Err(unknown(&command)),
             },
         }
@@ -92,11 +92,12 @@ impl Service {
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
         let announced = self.announce(&client, &descriptor).await?;
-        // Without a location the client uses the connection that it has.
-        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(announced.ticket));
         let info =
             FlightInfo::new().try_with_schema(&announced.schema).map_err(status::internal)?;
-        Ok(info.with_endpoint(endpoint).with_descriptor(descriptor))
+        // Without a location the client uses the connection that it has.
+        let endpoint = |ticket| FlightEndpoint::new().with_ticket(Ticket::new(ticket));
+        let endpoints = announced.tickets.into_iter().map(endpoint);
+        Ok(endpoints.fold(info, FlightInfo::with_endpoint).with_descriptor(descriptor))
     }
 
     /// The answer to a write.
@@ -385,7 +386,7 @@ fn handle_of(ticket: &[u8]) -> Result<Option<Handle>, Status> {
     Ok(match command_in(ticket)? {
         Command::TicketStatementQuery(ticket) => {
             match StatementTicket::decode(&ticket.statement_handle)? {
-                StatementTicket::Query { handle, .. } | StatementTicket::Result(handle) => {
+                StatementTicket::Query { handle, .. } | StatementTicket::Result { handle, .. } => {
                     Some(handle)
                 }
                 StatementTicket::Nothing => None,

@@ -7,21 +7,21 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, AbortHandle, Abortable};
 use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
-use sheafdb::{Database, FileAccess, Output, Session, SessionOptions};
+use sheafdb::{Database, FileAccess, Session, SessionOptions};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use crate::connection::Connection;
 use crate::logins::Logins;
-use crate::shape::Shape;
 use crate::statements::Prepared;
 use crate::tickets::Handle;
+use crate::waiting::WaitingRows;
 
 /// The cookie that the clients of Arrow know.
 const COOKIE: &str = "arrow_flight_session_id";
@@ -50,13 +50,8 @@ pub(crate) struct ClientSession {
     pub(crate) user: Option<Arc<str>>,
     /// Whether the client asked for views of text and bytes.
     pub(crate) views: AtomicBool,
-}
-
-/// Rows of a statement with effects, to be fetched once.
-pub(crate) struct WaitingRows {
-    pub(crate) shape: Shape,
-    /// Of each run, one after the other.
-    pub(crate) outputs: Mutex<Vec<Output>>,
+    /// How many endpoints the rows of a query get, where they have no order.
+    pub(crate) endpoints: AtomicU8,
 }
 
 /// Who asks.
@@ -124,8 +119,8 @@ impl Sessions {
             options = options.user(user);
         }
         let session = self.database.session_with(options);
-        let (id, views) = (Handle::random()?.text(), AtomicBool::new(false));
-        Ok(ClientSession { id, session, user, views })
+        let (views, endpoints) = (AtomicBool::new(false), AtomicU8::new(1));
+        Ok(ClientSession { id: Handle::random()?.text(), session, user, views, endpoints })
     }
 
     /// Who sent a request, by its user.
@@ -332,6 +327,7 @@ impl<K: Hash + Eq + Clone, T> Kept<K, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::Shape;
 
     #[test]
     fn the_cookie_is_found_among_others() {
@@ -353,7 +349,7 @@ mod tests {
         let client = sessions.client(None, &headers, None).unwrap();
         assert_eq!(sessions.offer(&client).unwrap(), None);
         let shape = Shape::new(&arrow::datatypes::Schema::empty(), false);
-        let rows = || WaitingRows { shape: shape.clone(), outputs: Mutex::default() };
+        let rows = || WaitingRows::new(shape.clone(), stream::empty(), 1);
         let (theirs, others) = (Handle::random().unwrap(), Handle::random().unwrap());
         sessions.results.put(theirs, client.owner(), rows()).unwrap();
         sessions.results.put(others, None, rows()).unwrap();

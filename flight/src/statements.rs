@@ -5,6 +5,7 @@
 //! or not.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -13,17 +14,21 @@ use arrow_flight::sql::{
     TicketStatementQuery,
 };
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
+use opentelemetry::Context;
+use opentelemetry::context::FutureExt;
 use parking_lot::Mutex;
 use prost::Message;
 use sheafdb::{Description, Output, ScalarValue, Session};
 use tonic::Status;
 
 use crate::outgoing::Outgoing;
-use crate::sessions::{Client, Sessions, WaitingRows};
+use crate::sessions::{Client, Sessions};
 use crate::shape::{Shape, encoded};
 use crate::status;
 use crate::tickets::{Handle, StatementTicket};
+use crate::waiting::WaitingRows;
 
 /// Rows of parameters that a statement may be bound to; updates take more, as they come.
 const BOUND_MAX: usize = 100_000;
@@ -46,10 +51,10 @@ struct State {
     bound: Bound,
 }
 
-/// What was announced: the columns, and the ticket for the rows.
+/// What was announced: the columns, and the tickets for the rows.
 pub(crate) struct Announced {
     pub(crate) schema: Arc<Schema>,
-    pub(crate) ticket: Bytes,
+    pub(crate) tickets: Vec<Bytes>,
 }
 
 /// Announces the rows of a statement's text.
@@ -65,8 +70,13 @@ pub(crate) async fn announce(
         return keep(sessions, client, vec![output]);
     }
     let shape = shape_of(&described, client.wants_views());
+    let endpoints = endpoints(client, &described);
+    if endpoints > 1 {
+        let rows = stream::once(run(prepared, Vec::new(), Context::current())).try_flatten();
+        return wait(sessions, client, shape, rows, endpoints);
+    }
     let ticket = StatementTicket::Query { handle: Handle::random()?, sql };
-    Ok(Announced { schema: Arc::clone(shape.schema()), ticket: packed(&ticket) })
+    Ok(Announced { schema: Arc::clone(shape.schema()), tickets: vec![packed(&ticket)] })
 }
 
 /// The columns of a statement's text, without running it.
@@ -87,12 +97,14 @@ pub(crate) async fn fetch(
             let output = client.session.query(&sql).await.map_err(status::of_error)?;
             Ok(outgoing(sessions, handle, client.wants_views(), output))
         }
-        StatementTicket::Result(handle) => {
-            let waiting = sessions.results.remove(&handle).ok_or_else(|| {
-                Status::not_found("[02000] the rows were fetched already, or waited too long")
-            })?;
-            let outputs = std::mem::take(&mut *waiting.outputs.lock());
-            let rows = stream::iter(outputs).map(rows_of).flatten();
+        StatementTicket::Result { handle, endpoint } => {
+            let gone =
+                || Status::not_found("[02000] the rows were fetched already, or waited too long");
+            let waiting = sessions.results.get(&handle).ok_or_else(gone)?;
+            let rows = Arc::clone(&waiting).read(endpoint).ok_or_else(gone)?;
+            if waiting.all_are_read() {
+                sessions.results.remove(&handle);
+            }
             Ok(Outgoing::new(waiting.shape.clone(), sessions.stoppable(handle, rows)))
         }
         StatementTicket::Nothing => {
@@ -167,7 +179,11 @@ impl Prepared {
 
     /// The columns of its rows.
     pub(crate) fn columns(&self) -> Arc<Schema> {
-        Arc::clone(shape_of(&self.state.lock().description, self.views).schema())
+        Arc::clone(self.shape().schema())
+    }
+
+    fn shape(&self) -> Shape {
+        shape_of(&self.state.lock().description, self.views)
     }
 
     /// Announces its rows with the parameters that were bound.
@@ -177,7 +193,10 @@ impl Prepared {
         client: &Client,
         handle: Handle,
     ) -> Result<Announced, Status> {
-        let effects = self.state.lock().description.has_effects;
+        let (effects, endpoints) = {
+            let described = &self.state.lock().description;
+            (described.has_effects, endpoints(client, described))
+        };
         if effects {
             let mut outputs = Vec::new();
             for row in self.take_bound() {
@@ -185,32 +204,36 @@ impl Prepared {
             }
             return keep(sessions, client, outputs);
         }
+        if endpoints > 1 {
+            let (shape, rows) = (self.shape(), self.rows().try_flatten());
+            return wait(sessions, client, shape, rows, endpoints);
+        }
         let command = CommandPreparedStatementQuery { prepared_statement_handle: handle.bytes() };
         let ticket = command.as_any().encode_to_vec().into();
-        Ok(Announced { schema: self.columns(), ticket })
+        Ok(Announced { schema: self.columns(), tickets: vec![ticket] })
     }
 
     /// Asks it with the parameters that were bound, one row of them after the other.
     pub(crate) async fn fetch(
-        self: Arc<Self>,
+        &self,
         sessions: &Arc<Sessions>,
         handle: Handle,
     ) -> Result<Outgoing, Status> {
+        let mut runs = Box::pin(self.rows());
+        // The first is run at once: an error of the statement is one of the call.
+        let first = runs.try_next().await?;
+        let rows = stream::iter(first.map(Ok)).chain(runs).try_flatten();
+        Ok(Outgoing::new(self.shape(), sessions.stoppable(handle, rows)))
+    }
+
+    /// Its rows with each row of the parameters that were bound, which is run when it is polled.
+    fn rows(&self) -> impl Stream<Item = Result<Rows, Status>> + Send + use<> {
         let bound = match self.state.lock().bound.clone() {
             none if none.is_empty() => vec![Vec::new()],
             bound => bound,
         };
-        let shape = shape_of(&self.state.lock().description, self.views);
-        let mut bound = bound.into_iter();
-        // The first is run at once: an error of the statement is one of the call.
-        let first = bound.next().unwrap_or_default();
-        let first = self.prepared.run(first).await.map_err(status::of_error)?;
-        let rest = stream::iter(bound).then(move |row| {
-            let this = Arc::clone(&self);
-            async move { this.prepared.run(row).await.map_err(status::of_error) }
-        });
-        let rows = stream::once(async { Ok(first) }).chain(rest).map_ok(rows_of).try_flatten();
-        Ok(Outgoing::new(shape, sessions.stoppable(handle, rows)))
+        let (prepared, trace) = (self.prepared.clone(), Context::current());
+        stream::iter(bound).then(move |row| run(prepared.clone(), row, trace.clone()))
     }
 
     /// Runs it for its effects, once for each row of parameters, of which there may be more
@@ -270,15 +293,35 @@ fn parameters(description: &Description) -> Schema {
 /// Keeps the rows of a statement that ran, once or more, until they are fetched.
 fn keep(sessions: &Sessions, client: &Client, outputs: Vec<Output>) -> Result<Announced, Status> {
     let Some(columns) = outputs.iter().find_map(Output::schema) else {
-        let ticket = packed(&StatementTicket::Nothing);
-        return Ok(Announced { schema: Arc::new(Schema::empty()), ticket });
+        let tickets = vec![packed(&StatementTicket::Nothing)];
+        return Ok(Announced { schema: Arc::new(Schema::empty()), tickets });
     };
     let shape = Shape::new(columns, client.wants_views());
+    wait(sessions, client, shape, stream::iter(outputs).map(rows_of).flatten(), 1)
+}
+
+/// Keeps rows for the readers of so many endpoints.
+fn wait(
+    sessions: &Sessions,
+    client: &Client,
+    shape: Shape,
+    rows: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
+    endpoints: u8,
+) -> Result<Announced, Status> {
     let schema = Arc::clone(shape.schema());
     let handle = Handle::random()?;
-    let waiting = WaitingRows { shape, outputs: Mutex::new(outputs) };
-    sessions.results.put(handle, client.owner(), waiting)?;
-    Ok(Announced { schema, ticket: packed(&StatementTicket::Result(handle)) })
+    sessions.results.put(handle, client.owner(), WaitingRows::new(shape, rows, endpoints))?;
+    let ticket = |endpoint| packed(&StatementTicket::Result { handle, endpoint });
+    Ok(Announced { schema, tickets: (0..endpoints).map(ticket).collect() })
+}
+
+/// How many endpoints the rows of a question have. Where they have an order, it is that of
+/// one stream.
+fn endpoints(client: &Client, description: &Description) -> u8 {
+    match description.is_ordered {
+        true => 1,
+        false => client.kept.endpoints.load(Ordering::Relaxed),
+    }
 }
 
 fn packed(ticket: &StatementTicket) -> Bytes {
@@ -291,13 +334,25 @@ fn outgoing(sessions: &Arc<Sessions>, handle: Handle, views: bool, output: Outpu
     Outgoing::new(Shape::new(&schema, views), sessions.stoppable(handle, rows_of(output)))
 }
 
+/// The rows of a statement.
+type Rows = BoxStream<'static, Result<RecordBatch, Status>>;
+
+/// Runs a question, as part of a trace.
+async fn run(
+    prepared: sheafdb::Prepared,
+    row: Vec<ScalarValue>,
+    trace: Context,
+) -> Result<Rows, Status> {
+    prepared.run(row).with_context(trace).await.map(rows_of).map_err(status::of_error)
+}
+
 /// The rows of a statement; none of one that gives none.
-fn rows_of(output: Output) -> impl Stream<Item = Result<RecordBatch, Status>> + Send + Unpin {
+fn rows_of(output: Output) -> Rows {
     let stream = match output {
         Output::Rows { stream, .. } => Some(stream),
         Output::Done { .. } => None,
     };
-    stream::iter(stream).flatten().map_err(status::of_error)
+    stream::iter(stream).flatten().map_err(status::of_error).boxed()
 }
 
 /// How many rows a statement changed; those that it returns are taken for it.

@@ -2,7 +2,8 @@
 //!
 //! A question is asked again by whoever holds its ticket: the ticket is its text, and the
 //! server keeps nothing. Of a statement with effects, which ran when it was announced, the
-//! rows that it returned wait to be fetched once.
+//! rows that it returned wait to be fetched once. So do those of a question with several
+//! endpoints, whose readers share them.
 
 use bytes::Bytes;
 use tonic::Status;
@@ -56,8 +57,8 @@ impl Handle {
 pub(crate) enum StatementTicket {
     /// To be asked; the handle is this asking's, so that it can be cancelled.
     Query { handle: Handle, sql: String },
-    /// Rows that wait.
-    Result(Handle),
+    /// Rows that wait, for the reader of this endpoint.
+    Result { handle: Handle, endpoint: u8 },
     /// The statement gave no rows.
     Nothing,
 }
@@ -68,7 +69,9 @@ impl StatementTicket {
             Self::Query { handle, sql } => {
                 [&[QUERY], &handle.0[..], sql.as_bytes()].concat().into()
             }
-            Self::Result(handle) => [&[RESULT], &handle.0[..]].concat().into(),
+            Self::Result { handle, endpoint } => {
+                [&[RESULT, *endpoint], &handle.0[..]].concat().into()
+            }
             Self::Nothing => Bytes::from_static(&[NOTHING]),
         }
     }
@@ -85,7 +88,10 @@ impl StatementTicket {
                 let sql = std::str::from_utf8(sql).ok()?.to_owned();
                 Some(Self::Query { handle: Handle::of(handle)?, sql })
             }
-            RESULT => Handle::of(rest).map(Self::Result),
+            RESULT => {
+                let (&endpoint, handle) = rest.split_first()?;
+                Some(Self::Result { handle: Handle::of(handle)?, endpoint })
+            }
             NOTHING if rest.is_empty() => Some(Self::Nothing),
             _ => None,
         }
@@ -101,7 +107,7 @@ mod tests {
         let handle = Handle::random().unwrap();
         for ticket in [
             StatementTicket::Query { handle, sql: "SELECT 'é'".into() },
-            StatementTicket::Result(handle),
+            StatementTicket::Result { handle, endpoint: 3 },
             StatementTicket::Nothing,
         ] {
             assert_eq!(StatementTicket::decode(&ticket.encode()).unwrap(), ticket);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Int64Array, RecordBatch};
-use arrow_flight::FlightInfo;
 use arrow_flight::sql::client::{FlightSqlServiceClient, PreparedStatement};
+use arrow_flight::{Action, FlightEndpoint, FlightInfo};
 use futures::StreamExt;
 use sheaf_benches::Failure;
 use tonic::transport::Channel;
@@ -22,13 +22,33 @@ pub type Client = FlightSqlServiceClient<Channel>;
 pub async fn drain(client: &mut Client, info: FlightInfo) -> Result<u64, Failure> {
     let mut count = 0;
     for endpoint in info.endpoint {
-        let ticket = endpoint.ticket.ok_or("an endpoint has no ticket")?;
-        let mut rows = client.do_get(ticket).await?;
-        while let Some(batch) = rows.next().await {
-            count += batch?.num_rows() as u64;
-        }
+        count += drain_one(client, endpoint).await?;
     }
     Ok(count)
+}
+
+/// The same of one of its endpoints.
+pub async fn drain_one(client: &mut Client, endpoint: FlightEndpoint) -> Result<u64, Failure> {
+    let mut count = 0;
+    let ticket = endpoint.ticket.ok_or("an endpoint has no ticket")?;
+    let mut rows = client.do_get(ticket).await?;
+    while let Some(batch) = rows.next().await {
+        count += batch?.num_rows() as u64;
+    }
+    Ok(count)
+}
+
+/// Sets an option of the session that the connection has.
+pub async fn set_option(client: &mut Client, name: &str, value: &str) -> Result<(), Failure> {
+    // A field with a text in it, of a message of protobuf; all of these are short.
+    let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
+    let entry = [field(1, name.as_bytes()), field(2, &field(1, value.as_bytes()))].concat();
+    let action = Action::new("SetSessionOptions", field(1, &entry));
+    let mut answer = client.inner_mut().do_action(action).await?.into_inner();
+    match answer.message().await? {
+        Some(result) if result.body.is_empty() => Ok(()),
+        _ => Err(format!("the option {name} was not set to {value}").into()),
+    }
 }
 
 /// A client with a prepared statement.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use sheaf_benches::{Failure, Report, percentile};
 
-use crate::client::{Client, drain};
+use crate::client::{Client, drain, drain_one, set_option};
 use crate::served::Served;
 use crate::{ALL, RUNS, expect_all, ms, peers, sampled_async};
 
@@ -30,6 +31,8 @@ pub async fn run(
     let endpoint = served.endpoint()?.max_frame_size(LARGE_FRAME);
     let large = by(Client::new(endpoint.connect().await?)).await?;
     compare("the same in frames of 1 MiB", large, "in process", inside);
+    let both = by_two(served).await?;
+    compare("the same by two connections at once", both, "in process", inside);
     let adbc = peers::time(&peers::task("adbc", served.uri(), PathBuf::new())?)?;
     compare("the same by ADBC from Python", adbc, "in process", inside);
     Ok(())
@@ -40,6 +43,21 @@ async fn by(mut client: Client) -> Result<Duration, Failure> {
     let times = sampled_async(RUNS, async || {
         let info = client.execute(ALL.to_owned(), None).await?;
         expect_all(drain(&mut client, info).await?)
+    });
+    Ok(percentile(&times.await?, 50.0))
+}
+
+/// The same when each of two connections reads an endpoint of its own.
+async fn by_two(served: &Served) -> Result<Duration, Failure> {
+    let mut asking = served.client().await?;
+    set_option(&mut asking, "endpoints", "2").await?;
+    let times = sampled_async(RUNS, async || {
+        let info = asking.execute(ALL.to_owned(), None).await?;
+        let readers = info.endpoint.into_iter().map(async |endpoint| {
+            let mut client = served.client().await?;
+            tokio::spawn(async move { drain_one(&mut client, endpoint).await }).await?
+        });
+        expect_all(try_join_all(readers).await?.into_iter().sum())
     });
     Ok(percentile(&times.await?, 50.0))
 }

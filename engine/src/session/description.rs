@@ -24,6 +24,8 @@ pub struct Description {
     /// Whether it is more than a question: running it changes rows, the catalog, or the
     /// session.
     pub has_effects: bool,
+    /// Whether its rows have an order that it asks for (`ORDER BY`).
+    pub is_ordered: bool,
 }
 
 /// Describes a statement with parameters of the types `known`; those beyond are open.
@@ -41,8 +43,9 @@ pub(super) async fn describe(
     match *statement {
         Statement::Query(query) => {
             let (plan, parameters) = bind(&context, *query, &open).await?;
+            let is_ordered = is_ordered(&plan);
             let columns = Some(columns(&context, plan, &parameters).await?);
-            Ok(Description { columns, parameters, has_effects: false })
+            Ok(Description { columns, parameters, has_effects: false, is_ordered })
         }
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
             let (context, query) = dml::explained(&context, &statement).await?;
@@ -55,7 +58,7 @@ pub(super) async fn describe(
                 }
                 None => None,
             };
-            Ok(Description { columns, parameters, has_effects: true })
+            Ok(Description { columns, parameters, ..effects })
         }
         Statement::Execute { name: Some(name), .. } => {
             let named = run::named(session, &name)?;
@@ -77,7 +80,8 @@ pub(super) async fn describe(
             let statement = sql::Statement::Sql(Box::new(statement));
             let output = Box::pin(run::planned(session, statement, nulls)).await?;
             let columns = output.schema().cloned();
-            Ok(Description { columns, parameters: open, has_effects: false })
+            // What they list, they list in an order.
+            Ok(Description { columns, parameters: open, has_effects: false, is_ordered: true })
         }
         _ => Ok(Description { parameters: open, ..effects }),
     }
@@ -109,6 +113,18 @@ async fn bind(
     });
     let types = types.collect();
     Ok((plan, types))
+}
+
+/// Whether the rows of a plan come in an order that it asks for.
+fn is_ordered(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::SubqueryAlias(_) => plan.inputs().into_iter().any(is_ordered),
+        _ => false,
+    }
 }
 
 /// The columns of a plan, as it will give them.
