@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sheaf_flight::{Jwt, Options, Server, Tls, Watch};
 use sheafdb::{Database, FileAccess, OpenOptions};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{JwtArgs, ServeArgs};
 use crate::message::Failure;
@@ -144,20 +145,16 @@ fn banner(
 
 /// Comes back when the process is asked to end.
 fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
-    #[cfg(unix)]
-    let mut terminated = {
-        use tokio::signal::unix::{SignalKind, signal};
-        signal(SignalKind::terminate())
-            .map_err(|e| Failure::Other(format!("cannot watch for signals: {e}")))?
-    };
+    let watched =
+        |kind| signal(kind).map_err(|e| Failure::Other(format!("cannot watch for signals: {e}")));
+    // Between the first signal and the second there is always somebody who watches.
+    let mut interrupts = watched(SignalKind::interrupt())?;
+    let mut terminations = watched(SignalKind::terminate())?;
     let mut asked = async move || {
-        #[cfg(unix)]
-        let terminated = terminated.recv();
-        #[cfg(not(unix))]
-        let terminated = std::future::pending::<Option<()>>();
+        // What shells say of a process that such a signal ended.
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => 130,
-            _ = terminated => 143,
+            _ = interrupts.recv() => 130,
+            _ = terminations.recv() => 143,
         }
     };
     Ok(async move {

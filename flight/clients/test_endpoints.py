@@ -1,5 +1,6 @@
 """Queries with several endpoints, whose readers share the rows."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import adbc_driver_manager
@@ -61,6 +62,7 @@ def test_rows_in_order_have_one_endpoint(client):
         "SELECT value AS n FROM generate_series(1, 10) ORDER BY n DESC",
         "SELECT value % 3 AS m FROM generate_series(1, 10) ORDER BY value LIMIT 3",
         "SELECT * FROM (SELECT value AS n FROM generate_series(1, 10) ORDER BY n LIMIT 3) AS few",
+        "SELECT DISTINCT ON (value % 3) value AS n FROM generate_series(1, 10) ORDER BY value % 3",
     ]:
         assert len(announced(client, sql).endpoints) == 1
     assert len(announced(client, "SELECT 1 AS n").endpoints) == 4
@@ -95,6 +97,38 @@ def test_cancelled_rows_are_gone(client):
             first.read_chunk()
     with pytest.raises(pa.ArrowKeyError):
         client.do_get(info.endpoints[1].ticket).read_all()
+
+
+def test_a_query_ends_with_its_last_reader(client, cursor):
+    endless = "SELECT a.value FROM generate_series(1, 1000000) a CROSS JOIN generate_series(1, 999999) b"
+    info = announced(client, endless)
+    reader = client.do_get(info.endpoints[0].ticket)
+    reader.read_chunk()
+    listed = f"SELECT count(*) FROM sheaf.queries WHERE sql = '{endless}'"
+    cursor.execute(listed)
+    assert cursor.fetchone() == (1,)
+    reader.cancel()
+    del reader
+    for _ in range(200):
+        cursor.execute(listed)
+        if cursor.fetchone() == (0,):
+            break
+        time.sleep(0.05)
+    cursor.execute(listed)
+    assert cursor.fetchone() == (0,)
+    with pytest.raises(flight.FlightCancelledError, match="57014"):
+        client.do_get(info.endpoints[1].ticket).read_chunk()
+
+
+def test_columns_that_were_announced_are_not_taken_for_others(client, cursor, table):
+    cursor.execute(f"CREATE TABLE {table} (a INT, b INT)")
+    cursor.execute(f"INSERT INTO {table} VALUES (1, 2)")
+    info = announced(client, f"SELECT * FROM {table}")
+    cursor.execute(f"ALTER TABLE {table} DROP COLUMN b")
+    cursor.execute(f"ALTER TABLE {table} ADD COLUMN c TEXT")
+    with pytest.raises(pa.ArrowException, match="0A000"):
+        client.do_get(info.endpoints[0].ticket).read_all()
+    assert client.do_get(announced(client, f"SELECT * FROM {table}").endpoints[0].ticket).read_all().column_names == ["a", "c"]
 
 
 def test_adbc_reads_all_endpoints(server):

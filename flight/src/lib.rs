@@ -33,6 +33,7 @@ mod sessions;
 mod shape;
 mod statements;
 mod status;
+mod stopping;
 mod tickets;
 mod traces;
 mod waiting;

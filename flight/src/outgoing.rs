@@ -5,7 +5,7 @@
 //! the few between them that say what they are. So rows go past tonic: the service has them among
 //! the extensions of its answer ([`Outgoing::answer`]), and [`send`] makes them its body.
 //!
-//! The body is asked for its next piece when the connection can take it. It holds one batch, as
+//! The body is asked for its next piece when the one before is sent. It holds one batch, as
 //! it came and in its shape; the connection holds up to 400 KB and a piece.
 
 use std::collections::VecDeque;

@@ -40,7 +40,7 @@ const ACTIONS: [(&str, &str); 8] = [
     ("CancelFlightInfo", "Stops the rows of a query."),
     ("CancelQuery", "Stops the rows of a query; use CancelFlightInfo."),
     ("RenewFlightEndpoint", "Gives an endpoint back: none expires while it is used."),
-    (SET_SESSION_OPTIONS, "Sets catalog, schema, views, or a setting of the session."),
+    (SET_SESSION_OPTIONS, "Sets catalog, schema, views, endpoints, or a setting."),
     (GET_SESSION_OPTIONS, "Lists the options of the session."),
     (CLOSE_SESSION, "Ends the session and frees what belongs to it."),
 ];
@@ -199,8 +199,11 @@ impl Service {
         let tickets = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref());
         let handles = tickets.filter_map(|ticket| handle_of(&ticket.ticket).ok().flatten());
         let cancelled = handles.fold(false, |cancelled, handle| {
-            let waited = self.sessions.results.remove(&handle).is_some();
-            self.sessions.cancel(handle) || waited || cancelled
+            let waiting = self.sessions.results.remove(&handle);
+            if let Some(waiting) = &waiting {
+                waiting.stop();
+            }
+            self.sessions.on_their_way.stop(handle) || waiting.is_some() || cancelled
         });
         if cancelled { CancelStatus::Cancelled } else { CancelStatus::NotCancellable }
     }

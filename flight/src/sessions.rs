@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::stream::{self, AbortHandle, Abortable};
-use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 use sheafdb::{Database, FileAccess, Session, SessionOptions};
 use tonic::Status;
@@ -20,6 +18,7 @@ use tonic::metadata::MetadataMap;
 use crate::connection::Connection;
 use crate::logins::Logins;
 use crate::statements::Prepared;
+use crate::stopping::OnTheirWay;
 use crate::tickets::Handle;
 use crate::waiting::WaitingRows;
 
@@ -38,8 +37,7 @@ pub(crate) struct Sessions {
     clients: Kept<String, ClientSession>,
     pub(crate) prepared: Kept<Handle, Prepared>,
     pub(crate) results: Kept<Handle, WaitingRows>,
-    /// Rows that are on their way, by the handle of their asking.
-    streams: Mutex<HashMap<Handle, Vec<AbortHandle>>>,
+    pub(crate) on_their_way: Arc<OnTheirWay>,
 }
 
 /// The state of a client.
@@ -101,7 +99,7 @@ impl Sessions {
             clients: Kept::default(),
             prepared: Kept::default(),
             results: Kept::default(),
-            streams: Mutex::default(),
+            on_their_way: Arc::default(),
         }
     }
 
@@ -193,61 +191,6 @@ impl Sessions {
         self.results.expire(self.idle);
         self.logins.expire();
     }
-
-    /// Rows that [`Self::cancel`] stops.
-    pub(crate) fn stoppable<T, S>(
-        self: &Arc<Self>,
-        handle: Handle,
-        rows: S,
-    ) -> impl Stream<Item = Result<T, Status>> + Send + use<T, S>
-    where
-        T: Send + 'static,
-        S: Stream<Item = Result<T, Status>> + Send + 'static,
-    {
-        let (abort, registration) = AbortHandle::new_pair();
-        self.streams.lock().entry(handle).or_default().push(abort.clone());
-        let listed = Listed { sessions: Arc::clone(self), handle, abort };
-        let rows = Box::pin(Abortable::new(rows, registration));
-        stream::unfold(Some((rows, listed)), async |state| {
-            let (mut rows, listed) = state?;
-            match rows.next().await {
-                Some(item) => Some((item, Some((rows, listed)))),
-                // Rows that are missing must not look like the end.
-                None if rows.is_aborted() => {
-                    Some((Err(Status::cancelled("[57014] the query was cancelled")), None))
-                }
-                None => None,
-            }
-        })
-    }
-
-    /// Stops the rows of an asking; false when none are on their way.
-    pub(crate) fn cancel(&self, handle: Handle) -> bool {
-        let streams = self.streams.lock().remove(&handle).unwrap_or_default();
-        streams.iter().for_each(AbortHandle::abort);
-        !streams.is_empty()
-    }
-}
-
-/// Rows on their way are listed until they are over, or dropped.
-struct Listed {
-    sessions: Arc<Sessions>,
-    handle: Handle,
-    abort: AbortHandle,
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        // Only those that are over: others may have the same handle.
-        self.abort.abort();
-        let mut streams = self.sessions.streams.lock();
-        if let Some(handles) = streams.get_mut(&self.handle) {
-            handles.retain(|handle| !handle.is_aborted());
-            if handles.is_empty() {
-                streams.remove(&self.handle);
-            }
-        }
-    }
 }
 
 /// The session's id in the cookies of a request.
@@ -313,8 +256,10 @@ impl<K: Hash + Eq + Clone, T> Kept<K, T> {
         over.map(|(name, _)| name.clone()).collect()
     }
 
+    /// What somebody has at the moment is not idle.
     fn expire(&self, idle: Duration) {
-        self.remove_where(|entry| entry.used.elapsed() > idle);
+        let is_held = |entry: &Entry<T>| Arc::strong_count(&entry.value) > 1;
+        self.remove_where(|entry| entry.used.elapsed() > idle && !is_held(entry));
     }
 
     /// The end of a session may have to wait for a disk: nobody else is to wait for it.
@@ -326,6 +271,8 @@ impl<K: Hash + Eq + Clone, T> Kept<K, T> {
 
 #[cfg(test)]
 mod tests {
+    use futures::stream;
+
     use super::*;
     use crate::shape::Shape;
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast_with_options as cast};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{IpcMessage, SchemaAsIpc};
@@ -37,6 +37,12 @@ impl Shape {
         &self.schema
     }
 
+    /// Whether rows with these columns can be those that were announced.
+    pub(crate) fn fits(&self, columns: &Schema) -> bool {
+        let names = self.schema.fields().iter().map(|field| field.name());
+        names.eq(columns.fields().iter().map(|field| field.name()))
+    }
+
     /// Rows in this shape.
     pub(crate) fn rows(&self, rows: &RecordBatch) -> Result<RecordBatch, Status> {
         if rows.schema_ref().fields() == self.schema.fields() {
@@ -45,9 +51,11 @@ impl Shape {
         if rows.num_columns() != self.schema.fields().len() {
             return Err(status::internal("the rows have other columns than were announced"));
         }
+        // A value that its column cannot have is an error, and not NULL.
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
         let columns = rows.columns().iter().zip(self.schema.fields());
         let columns: Result<Vec<_>, _> =
-            columns.map(|(column, field)| cast(column, field.data_type())).collect();
+            columns.map(|(column, field)| cast(column, field.data_type(), &strict)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         columns
             .and_then(|columns| {

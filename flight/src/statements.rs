@@ -34,7 +34,7 @@ use crate::waiting::WaitingRows;
 const BOUND_MAX: usize = 100_000;
 
 /// The values of a statement's parameters: one or more rows of them.
-type Bound = Vec<Vec<ScalarValue>>;
+type Bound = Arc<[Vec<ScalarValue>]>;
 
 /// A prepared statement of a client.
 pub(crate) struct Prepared {
@@ -70,9 +70,10 @@ pub(crate) async fn announce(
         return keep(sessions, client, vec![output]);
     }
     let shape = shape_of(&described, client.wants_views());
-    let endpoints = endpoints(client, &described);
+    let endpoints = endpoints_of(client, &described);
     if endpoints > 1 {
-        let rows = stream::once(run(prepared, Vec::new(), Context::current())).try_flatten();
+        let asked = Asked { prepared, shape: shape.clone(), trace: Context::current() };
+        let rows = stream::once(asked.rows(Vec::new())).try_flatten();
         return wait(sessions, client, shape, rows, endpoints);
     }
     let ticket = StatementTicket::Query { handle: Handle::random()?, sql };
@@ -98,14 +99,17 @@ pub(crate) async fn fetch(
             Ok(outgoing(sessions, handle, client.wants_views(), output))
         }
         StatementTicket::Result { handle, endpoint } => {
-            let gone =
-                || Status::not_found("[02000] the rows were fetched already, or waited too long");
+            let gone = || {
+                Status::not_found(
+                    "[02000] the rows were fetched already, were cancelled, or waited too long",
+                )
+            };
             let waiting = sessions.results.get(&handle).ok_or_else(gone)?;
             let rows = Arc::clone(&waiting).read(endpoint).ok_or_else(gone)?;
             if waiting.all_are_read() {
                 sessions.results.remove(&handle);
             }
-            Ok(Outgoing::new(waiting.shape.clone(), sessions.stoppable(handle, rows)))
+            Ok(Outgoing::new(waiting.shape.clone(), sessions.on_their_way.list(handle, rows)))
         }
         StatementTicket::Nothing => {
             Ok(Outgoing::new(Shape::new(&Schema::empty(), false), stream::empty()))
@@ -135,7 +139,7 @@ pub(crate) async fn prepare(
     let parameter_schema = encoded(&parameters(&description))?;
     let handle = Handle::random()?;
     let types = description.parameters.iter().flatten().cloned().collect();
-    let state = Mutex::new(State { description, types, bound: Vec::new() });
+    let state = Mutex::new(State { description, types, bound: Arc::default() });
     sessions.prepared.put(handle, client.owner(), Prepared { prepared, views, state })?;
     Ok(ActionCreatePreparedStatementResult {
         prepared_statement_handle: handle.bytes(),
@@ -179,11 +183,7 @@ impl Prepared {
 
     /// The columns of its rows.
     pub(crate) fn columns(&self) -> Arc<Schema> {
-        Arc::clone(self.shape().schema())
-    }
-
-    fn shape(&self) -> Shape {
-        shape_of(&self.state.lock().description, self.views)
+        Arc::clone(shape_of(&self.state.lock().description, self.views).schema())
     }
 
     /// Announces its rows with the parameters that were bound.
@@ -195,18 +195,18 @@ impl Prepared {
     ) -> Result<Announced, Status> {
         let (effects, endpoints) = {
             let described = &self.state.lock().description;
-            (described.has_effects, endpoints(client, described))
+            (described.has_effects, endpoints_of(client, described))
         };
         if effects {
             let mut outputs = Vec::new();
-            for row in self.take_bound() {
+            for row in self.take_bound().iter().cloned() {
                 outputs.push(self.prepared.run(row).await.map_err(status::of_error)?);
             }
             return keep(sessions, client, outputs);
         }
         if endpoints > 1 {
-            let (shape, rows) = (self.shape(), self.rows().try_flatten());
-            return wait(sessions, client, shape, rows, endpoints);
+            let (shape, rows) = self.rows();
+            return wait(sessions, client, shape, rows.try_flatten(), endpoints);
         }
         let command = CommandPreparedStatementQuery { prepared_statement_handle: handle.bytes() };
         let ticket = command.as_any().encode_to_vec().into();
@@ -219,21 +219,26 @@ impl Prepared {
         sessions: &Arc<Sessions>,
         handle: Handle,
     ) -> Result<Outgoing, Status> {
-        let mut runs = Box::pin(self.rows());
+        let (shape, runs) = self.rows();
+        let mut runs = Box::pin(runs);
         // The first is run at once: an error of the statement is one of the call.
         let first = runs.try_next().await?;
         let rows = stream::iter(first.map(Ok)).chain(runs).try_flatten();
-        Ok(Outgoing::new(self.shape(), sessions.stoppable(handle, rows)))
+        Ok(Outgoing::new(shape, sessions.on_their_way.list(handle, rows)))
     }
 
-    /// Its rows with each row of the parameters that were bound, which is run when it is polled.
-    fn rows(&self) -> impl Stream<Item = Result<Rows, Status>> + Send + use<> {
-        let bound = match self.state.lock().bound.clone() {
-            none if none.is_empty() => vec![Vec::new()],
-            bound => bound,
-        };
+    /// Its rows with each row of the parameters that were bound, asked for when it is polled.
+    fn rows(&self) -> (Shape, impl Stream<Item = Result<Rows, Status>> + Send + use<>) {
+        let state = self.state.lock();
+        let (shape, bound) = (shape_of(&state.description, self.views), Arc::clone(&state.bound));
+        drop(state);
         let (prepared, trace) = (self.prepared.clone(), Context::current());
-        stream::iter(bound).then(move |row| run(prepared.clone(), row, trace.clone()))
+        let asked = Asked { prepared, shape: shape.clone(), trace };
+        let runs = stream::iter(0..bound.len().max(1)).then(move |run| {
+            let row = bound.get(run).cloned().unwrap_or_default();
+            asked.clone().rows(row)
+        });
+        (shape, runs)
     }
 
     /// Runs it for its effects, once for each row of parameters, of which there may be more
@@ -252,7 +257,7 @@ impl Prepared {
             }
         }
         if !any {
-            for row in self.take_bound() {
+            for row in self.take_bound().iter().cloned() {
                 changed += self.run(row).await?;
             }
         }
@@ -266,7 +271,7 @@ impl Prepared {
     /// The parameters of a run with effects, which are used once.
     fn take_bound(&self) -> Bound {
         match std::mem::take(&mut self.state.lock().bound) {
-            none if none.is_empty() => vec![Vec::new()],
+            none if none.is_empty() => Arc::new([Vec::new()]),
             bound => bound,
         }
     }
@@ -317,7 +322,7 @@ fn wait(
 
 /// How many endpoints the rows of a question have. Where they have an order, it is that of
 /// one stream.
-fn endpoints(client: &Client, description: &Description) -> u8 {
+fn endpoints_of(client: &Client, description: &Description) -> u8 {
     match description.is_ordered {
         true => 1,
         false => client.kept.endpoints.load(Ordering::Relaxed),
@@ -331,19 +336,33 @@ fn packed(ticket: &StatementTicket) -> Bytes {
 
 fn outgoing(sessions: &Arc<Sessions>, handle: Handle, views: bool, output: Output) -> Outgoing {
     let schema = output.schema().map_or_else(Schema::empty, |schema| Schema::clone(schema));
-    Outgoing::new(Shape::new(&schema, views), sessions.stoppable(handle, rows_of(output)))
+    Outgoing::new(Shape::new(&schema, views), sessions.on_their_way.list(handle, rows_of(output)))
 }
 
 /// The rows of a statement.
 type Rows = BoxStream<'static, Result<RecordBatch, Status>>;
 
-/// Runs a question, as part of a trace.
-async fn run(
+/// A question that was announced.
+#[derive(Clone)]
+struct Asked {
     prepared: sheafdb::Prepared,
-    row: Vec<ScalarValue>,
+    shape: Shape,
+    /// What the statement is part of.
     trace: Context,
-) -> Result<Rows, Status> {
-    prepared.run(row).with_context(trace).await.map(rows_of).map_err(status::of_error)
+}
+
+impl Asked {
+    /// Its rows with these parameters.
+    async fn rows(self, row: Vec<ScalarValue>) -> Result<Rows, Status> {
+        let output = self.prepared.run(row).with_context(self.trace).await;
+        let output = output.map_err(status::of_error)?;
+        match output.schema() {
+            Some(columns) if !self.shape.fits(columns) => Err(Status::failed_precondition(
+                "[0A000] the columns of the query have changed since it was announced: ask again",
+            )),
+            _ => Ok(rows_of(output)),
+        }
+    }
 }
 
 /// The rows of a statement; none of one that gives none.
@@ -388,7 +407,7 @@ async fn values(
         }
         types = batch.columns().iter().map(|column| plain_type(column.data_type())).collect();
     }
-    Ok((types, bound))
+    Ok((types, bound.into()))
 }
 
 fn values_of(batch: &RecordBatch, row: usize) -> Result<Vec<ScalarValue>, Status> {

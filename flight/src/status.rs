@@ -56,6 +56,11 @@ pub(crate) fn unauthenticated(what: &str) -> Status {
     Status::unauthenticated(format!("[28000] {what}"))
 }
 
+/// Rows that somebody stopped.
+pub(crate) fn cancelled() -> Status {
+    Status::cancelled("[57014] the query was cancelled")
+}
+
 /// A fault of this server.
 pub(crate) fn internal(what: impl std::fmt::Display) -> Status {
     Status::internal(format!("[XX000] {what}"))

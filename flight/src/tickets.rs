@@ -3,7 +3,7 @@
 //! A question is asked again by whoever holds its ticket: the ticket is its text, and the
 //! server keeps nothing. Of a statement with effects, which ran when it was announced, the
 //! rows that it returned wait to be fetched once. So do those of a question with several
-//! endpoints, whose readers share them.
+//! endpoints, whose readers share them, whoever they are: it is run for the one who asked.
 
 use bytes::Bytes;
 use tonic::Status;

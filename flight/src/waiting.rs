@@ -1,31 +1,35 @@
 //! Rows that wait for the readers of one or several endpoints.
 //!
-//! Whoever reads an endpoint takes the next batch when it can send one: together the readers
-//! get each row once, whoever is fast gets more, and the server holds no more than for one
-//! reader. A partition of the plan for each endpoint would not do: where a plan deals rows out,
-//! a partition that nobody reads yet fills memory while another is read.
+//! Whoever reads an endpoint takes the next batch when it can use one: together the readers get
+//! each row once, whoever is fast gets more, and the server holds one batch for each reader. A
+//! partition of the plan for each endpoint would not do: where a plan deals rows out, a partition
+//! that nobody reads yet fills memory while another is read.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use arrow::array::RecordBatch;
-use futures::{Stream, stream};
+use futures::Stream;
 use parking_lot::Mutex;
 use tonic::Status;
 
 use crate::shape::Shape;
+use crate::status;
 
 /// See the module's documentation.
 pub(crate) struct WaitingRows {
     pub(crate) shape: Shape,
-    rows: Mutex<Rows>,
-    /// Those who wait for rows.
+    state: Mutex<State>,
     hungry: Arc<Readers>,
-    /// Those who wait for another reader, who is about to take rows.
-    queued: Arc<Readers>,
-    /// By endpoint: whether nobody reads it yet.
-    unread: Mutex<Vec<bool>>,
+}
+
+struct State {
+    rows: Rows,
+    /// By endpoint: whether nobody has asked for it yet.
+    unread: Vec<bool>,
+    /// Readers that are not gone.
+    open: usize,
 }
 
 enum Rows {
@@ -42,53 +46,49 @@ impl WaitingRows {
         rows: impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static,
         endpoints: u8,
     ) -> Self {
-        Self {
-            shape,
-            rows: Mutex::new(Rows::Running(Box::pin(rows))),
-            hungry: Arc::default(),
-            queued: Arc::default(),
-            unread: Mutex::new(vec![true; usize::from(endpoints)]),
-        }
+        let unread = vec![true; usize::from(endpoints)];
+        let state = State { rows: Rows::Running(Box::pin(rows)), unread, open: 0 };
+        Self { shape, state: Mutex::new(state), hungry: Arc::default() }
     }
 
     /// The rows of one endpoint, once.
-    pub(crate) fn read(
-        self: Arc<Self>,
-        endpoint: u8,
-    ) -> Option<impl Stream<Item = Result<RecordBatch, Status>> + Send + 'static> {
-        let mut unread = self.unread.lock();
-        if !std::mem::take(unread.get_mut(usize::from(endpoint))?) {
+    pub(crate) fn read(self: Arc<Self>, endpoint: u8) -> Option<Reader> {
+        let mut state = self.state.lock();
+        if !std::mem::take(state.unread.get_mut(usize::from(endpoint))?) {
             return None;
         }
-        drop(unread);
-        let mut failed = false;
-        Some(stream::poll_fn(move |cx| {
-            if failed {
-                return Poll::Ready(None);
-            }
-            let next = self.next(cx);
-            failed = matches!(next, Poll::Ready(Some(Err(_))));
-            next
-        }))
+        state.open += 1;
+        drop(state);
+        Some(Reader { waiting: self, is_over: false })
     }
 
     /// Whether each endpoint has its reader.
     pub(crate) fn all_are_read(&self) -> bool {
-        !self.unread.lock().contains(&true)
+        !self.state.lock().unread.contains(&true)
     }
 
-    /// A reader that is woken may not look for long, because its connection takes no more. So
-    /// whenever there may be something to take, all are woken.
+    /// Ends the rows, for those who read and those who will.
+    pub(crate) fn stop(&self) {
+        self.stop_if(|_| true);
+    }
+
+    fn stop_if(&self, is_to_stop: impl Fn(&State) -> bool) {
+        let mut state = self.state.lock();
+        if !matches!(state.rows, Rows::Running(_)) || !is_to_stop(&state) {
+            return;
+        }
+        let running = std::mem::replace(&mut state.rows, Rows::Failed(status::cancelled()));
+        drop(state);
+        // Its end may take a while: nobody waits for it.
+        drop(running);
+        self.hungry.wake_all();
+    }
+
     fn next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch, Status>>> {
-        let rows = self.rows.try_lock().or_else(|| {
-            self.queued.add(cx.waker());
-            // The other may have been gone before it could know of this one.
-            self.rows.try_lock()
-        });
-        let Some(mut rows) = rows else { return Poll::Pending };
-        self.hungry.add(cx.waker());
-        let next = match &mut *rows {
+        let mut state = self.state.lock();
+        let next = match &mut state.rows {
             Rows::Running(running) => {
+                self.hungry.add(cx.waker());
                 let waker = Waker::from(Arc::clone(&self.hungry));
                 running.as_mut().poll_next(&mut Context::from_waker(&waker))
             }
@@ -96,20 +96,49 @@ impl WaitingRows {
             Rows::Failed(status) => Poll::Ready(Some(Err(status.clone()))),
         };
         match &next {
-            Poll::Ready(None) => *rows = Rows::Ended,
-            Poll::Ready(Some(Err(status))) => *rows = Rows::Failed(status.clone()),
+            Poll::Ready(None) => state.rows = Rows::Ended,
+            Poll::Ready(Some(Err(status))) => state.rows = Rows::Failed(status.clone()),
             _ => {}
         }
-        drop(rows);
-        self.queued.wake_by_ref();
+        drop(state);
         if next.is_ready() {
-            self.hungry.wake_by_ref();
+            // A reader that was woken for these rows may not look for long, because its
+            // connection takes no more.
+            self.hungry.remove(cx.waker());
+            self.hungry.wake_all();
         }
         next
     }
 }
 
-/// Those to be woken.
+/// The rows of one endpoint.
+pub(crate) struct Reader {
+    waiting: Arc<WaitingRows>,
+    is_over: bool,
+}
+
+impl Stream for Reader {
+    type Item = Result<RecordBatch, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let next = self.waiting.next(cx);
+        self.is_over = matches!(next, Poll::Ready(None | Some(Err(_))));
+        next
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.waiting.state.lock().open -= 1;
+        // With the last that reads the query ends: what it took is gone for those who come later.
+        self.waiting.stop_if(|state| state.open == 0);
+    }
+}
+
+/// Those who wait for rows.
 #[derive(Default)]
 struct Readers(Mutex<Vec<Waker>>);
 
@@ -121,7 +150,11 @@ impl Readers {
         }
     }
 
-    fn wake_by_ref(&self) {
+    fn remove(&self, reader: &Waker) {
+        self.0.lock().retain(|other| !other.will_wake(reader));
+    }
+
+    fn wake_all(&self) {
         let readers = std::mem::take(&mut *self.0.lock());
         readers.into_iter().for_each(Waker::wake);
     }
@@ -129,7 +162,11 @@ impl Readers {
 
 impl Wake for Readers {
     fn wake(self: Arc<Self>) {
-        (*self).wake_by_ref();
+        self.wake_all();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_all();
     }
 }
 
@@ -137,7 +174,7 @@ impl Wake for Readers {
 mod tests {
     use arrow::array::{AsArray, Int64Array};
     use arrow::datatypes::{Int64Type, Schema};
-    use futures::StreamExt;
+    use futures::{StreamExt, stream};
 
     use super::*;
 
@@ -225,5 +262,35 @@ mod tests {
         let second: Vec<_> = waiting.read(1).unwrap().collect().await;
         assert_eq!(second.len(), 1);
         assert_eq!(second[0].as_ref().unwrap_err().code(), tonic::Code::DataLoss);
+    }
+
+    #[tokio::test]
+    async fn rows_end_with_the_last_who_reads() {
+        let (rows, alive) = (stream::iter((0..5).map(|n| Ok(row(n)))), Arc::new(()));
+        let held = Arc::clone(&alive);
+        let waiting = waiting(rows.inspect(move |_| drop(Arc::clone(&held))), 3);
+        let [mut first, mut second] =
+            [0, 1].map(|endpoint| Arc::clone(&waiting).read(endpoint).unwrap());
+        assert!(first.next().await.unwrap().is_ok());
+        drop(first);
+        assert!(second.next().await.unwrap().is_ok());
+        assert_eq!(Arc::strong_count(&alive), 2);
+        drop(second);
+        assert_eq!(Arc::strong_count(&alive), 1);
+        // What the first took, nobody else can have.
+        let mut third = waiting.read(2).unwrap();
+        assert_eq!(third.next().await.unwrap().unwrap_err().code(), tonic::Code::Cancelled);
+        assert!(third.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn stopped_rows_wake_who_waits() {
+        let waiting = waiting(stream::pending(), 2);
+        let reading = tokio::spawn(Arc::clone(&waiting).read(0).unwrap().collect::<Vec<_>>());
+        tokio::task::yield_now().await;
+        waiting.stop();
+        let read = reading.await.unwrap();
+        assert_eq!(read.len(), 1);
+        assert!(read[0].is_err() && waiting.read(1).unwrap().next().await.unwrap().is_err());
     }
 }

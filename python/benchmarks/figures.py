@@ -1,16 +1,16 @@
 """Figures of the Python package beside DuckDB's, in one run on the same data.
 
-    python figures.py [rows]
-
-Times are the best of three; ratios are DuckDB's time / Sheaf's: above 1 Sheaf is faster. Needs the
-installed wheel (built with --release), duckdb, numpy, pandas, polars and pyarrow.
+``cargo xtask bench python`` runs it, with a folder for databases and how many rows there are to
+be, and measures the calls of Rust that some figures are compared with. Each figure is a line of
+JSON. Times are medians.
 """
 
 from __future__ import annotations
 
+import json
 import random
+import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ import pyarrow as pa
 
 import sheafdb
 
-RUNS = 3
+RUNS = 5
 COLUMNS = "(k BIGINT, a INTEGER, x DOUBLE, name VARCHAR, flag BOOLEAN, moment TIMESTAMP)"
 
 
@@ -42,28 +42,34 @@ def data(rows: int) -> pa.Table:
     )
 
 
-def best(work: Callable[[], Any]) -> float:
+def timed(work: Callable[[int], Any], runs: int = RUNS) -> list[float]:
+    """How many milliseconds each run takes, sorted."""
     times = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def show(what: str, ours: float, theirs: float) -> None:
-    times = f"{ours * 1e3:>10.1f} ms · duckdb {theirs * 1e3:>10.1f} ms"
-    print(f"{what:<44} {times} · {theirs / ours:.2f}x")
-
-
-def percentiles(work: Callable[[int], Any], count: int) -> str:
-    times = []
-    for i in range(count):
+    for run in range(runs):
         start = time.perf_counter_ns()
-        work(i)
-        times.append(time.perf_counter_ns() - start)
-    times.sort()
-    return f"p50 {times[count // 2] / 1e3:.1f} us, p99 {times[count * 99 // 100] / 1e3:.1f} us"
+        found = work(run)
+        times.append((time.perf_counter_ns() - start) / 1e6)
+        del found
+    return sorted(times)
+
+
+def show(name: str, **found: Any) -> None:
+    print(json.dumps({"name": name, **found}), flush=True)
+
+
+def beside(name: str, ours: Callable[[int], Any], theirs: Callable[[int], Any]) -> None:
+    times = [statistics.median(timed(work)) for work in (ours, theirs)]
+    show(name, ms=times[0], duckdb_ms=times[1])
+
+
+def alone(name: str, work: Callable[[int], Any], runs: int) -> None:
+    times = [time * 1e3 for time in timed(work, runs)]
+    show(name, text=f"p50 {times[runs // 2]:.1f} us, p99 {times[runs * 99 // 100]:.1f} us")
+
+
+def beside_rust(name: str, work: Callable[[int], Any], runs: int, **call: Any) -> None:
+    ms = statistics.median(timed(work, runs))
+    show(name, ms=ms, call={"vector": None, "runs": runs, **call})
 
 
 def ingest(rows: pa.Table, folder: str) -> None:
@@ -73,16 +79,16 @@ def ingest(rows: pa.Table, folder: str) -> None:
         other = duckdb.connect(f"{folder}/{what}.duckdb")
         other.register("source", source)
 
-        def ours() -> None:
+        def ours(_: int) -> None:
             con.execute(f"DROP TABLE IF EXISTS t; CREATE TABLE t {COLUMNS}")
             con.table("t").append(source)
 
-        def theirs() -> None:
+        def theirs(_: int) -> None:
             other.execute(f"CREATE OR REPLACE TABLE t {COLUMNS}").fetchall()
             other.execute("INSERT INTO t SELECT * FROM source").fetchall()
             other.execute("CHECKPOINT").fetchall()
 
-        show(f"{len(rows):,} rows from {what}, durable", best(ours), best(theirs))
+        beside(f"{len(rows):,} rows from {what}, durable", ours, theirs)
         sums = [
             c.execute("SELECT count(*), sum(k), sum(a) FROM t").fetchall() for c in (con, other)
         ]
@@ -92,60 +98,76 @@ def ingest(rows: pa.Table, folder: str) -> None:
 
 
 def results(rows: pa.Table, folder: str) -> None:
-    con = sheafdb.connect(f"{folder}/Arrow.db")
+    database = f"{folder}/Arrow.db"
+    con = sheafdb.connect(database)
     other = duckdb.connect(f"{folder}/Arrow.duckdb")
     query = "SELECT * FROM t"
+    assert con.sql(query).arrow().sort_by("k").equals(
+        other.sql(query).to_arrow_table().sort_by("k").cast(con.sql(query).arrow().schema)
+    )
     for what, ours, theirs in [
-        ("Arrow", lambda: con.sql(query).arrow(), lambda: other.sql(query).to_arrow_table()),
-        ("pandas", lambda: con.sql(query).df(), lambda: other.sql(query).df()),
-        ("polars", lambda: con.sql(query).pl(), lambda: other.sql(query).pl()),
-        ("NumPy", lambda: con.sql(query).fetchnumpy(), lambda: other.sql(query).fetchnumpy()),
+        ("Arrow", lambda _: con.sql(query).arrow(), lambda _: other.sql(query).to_arrow_table()),
+        ("pandas", lambda _: con.sql(query).df(), lambda _: other.sql(query).df()),
+        ("polars", lambda _: con.sql(query).pl(), lambda _: other.sql(query).pl()),
+        ("NumPy", lambda _: con.sql(query).fetchnumpy(), lambda _: other.sql(query).fetchnumpy()),
     ]:
-        show(f"{len(rows):,} rows to {what}", best(ours), best(theirs))
+        beside(f"{len(rows):,} rows to {what}", ours, theirs)
     tuples = "SELECT k, x, name FROM t LIMIT 1000000"
-    ours, theirs = con.sql(tuples), other.sql(tuples)
-    show(
-        "1,000,000 rows as tuples", best(ours.fetchall), best(lambda: other.sql(tuples).fetchall())
+    beside(
+        "1,000,000 rows as tuples",
+        lambda _: con.sql(tuples).fetchall(),
+        lambda _: other.sql(tuples).fetchall(),
+    )
+    beside_rust(
+        f"{len(rows):,} rows to Arrow, beside Rust",
+        lambda _: con.sql(query).arrow(),
+        RUNS,
+        database=database,
+        sql=query,
     )
     one = "SELECT 1 AS n"
-    print(
-        "one row, con.sql(…).arrow()".ljust(44), percentiles(lambda _: con.sql(one).arrow(), 2000)
-    )
-    print(
-        "one row, con.sql(…).fetchone()".ljust(44),
-        percentiles(lambda _: con.sql(one).fetchone(), 2000),
+    alone("one row, con.sql(…).fetchone()", lambda _: con.sql(one).fetchone(), 2000)
+    beside_rust(
+        "one row, con.sql(…).arrow(), beside Rust",
+        lambda _: con.sql(one).arrow(),
+        2000,
+        database=database,
+        sql=one,
     )
     con.close()
 
 
-def keyed() -> None:
-    con = sheafdb.connect()
+def keyed(folder: str) -> None:
+    database = f"{folder}/keyed.db"
+    con = sheafdb.connect(database)
     con.sql("CREATE TABLE t (k BIGINT PRIMARY KEY, x DOUBLE PRECISION, name TEXT)")
     table = con.table("t")
     table.append({"k": np.arange(100_000), "x": np.random.random(100_000), "name": ["x"] * 100_000})
     keys = [random.randrange(100_000) for _ in range(20_000)]
-    print(
-        "table.get(key), rows in memory".ljust(44),
-        percentiles(lambda i: table.get(keys[i]), 20_000),
-    )
+    alone("table.get(key), rows in memory", lambda i: table.get(keys[i]), 20_000)
     con.sql("CREATE TABLE a (k BIGINT, x DOUBLE PRECISION, name TEXT)")
     count = 1_000_000
     start = time.perf_counter()
     with con.appender("a") as rows:
         for i in range(count):
             rows.append(i, 0.5, "name")
-    print(
-        f"{'appender, rows of three columns':<44} {count / (time.perf_counter() - start):,.0f} /s"
-    )
+    took = time.perf_counter() - start
+    show("appender, rows of three columns", text=f"{count / took:,.0f} /s")
     con.sql("CREATE TABLE v (k BIGINT PRIMARY KEY, e VECTOR(128))")
     vectors = np.random.random((100_000, 128)).astype("float32")
-    con.table("v").append({"k": np.arange(100_000), "e": vectors})
-    found = con.table("v").search(vectors[5], 10).fetchall()
-    assert found[0][0] == 5
-    print(
-        "search of 10 in 100,000 x 128, exact".ljust(44),
-        percentiles(lambda i: con.table("v").search(vectors[i], 10).fetchall(), 20),
+    table = con.table("v")
+    table.append({"k": np.arange(100_000), "e": vectors})
+    con.sql("CHECKPOINT")
+    assert table.search(vectors[5], 10).fetchall()[0][0] == 5
+    beside_rust(
+        "search of 10 in 100,000 x 128, exact, beside Rust",
+        lambda _: table.search(vectors[5], 10).arrow(),
+        50,
+        database=database,
+        sql="SELECT *, e <-> $1 AS distance FROM v WHERE e IS NOT NULL ORDER BY distance LIMIT 10",
+        vector=[float(x) for x in vectors[5]],
     )
+    con.close()
 
 
 def threads(rows: int) -> None:
@@ -153,30 +175,28 @@ def threads(rows: int) -> None:
     con.sql(f"CREATE TABLE t AS SELECT n, n % 1000 AS g FROM range({rows}) AS t(n)")
     query = "SELECT g, sum(n) FROM t GROUP BY g"
 
-    def ask() -> None:
+    def ask(_: int) -> None:
         for _ in range(4):
             con.sql(query).fetchall()
 
-    alone = best(ask)
-
-    def both() -> None:
-        pair = [threading.Thread(target=ask) for _ in range(2)]
+    def both(run: int) -> None:
+        pair = [threading.Thread(target=ask, args=[run]) for _ in range(2)]
         for thread in pair:
             thread.start()
         for thread in pair:
             thread.join()
 
-    print(f"{'two threads that read, each with one core':<44} {2 * alone / best(both):.2f}x one")
+    faster = 2 * statistics.median(timed(ask)) / statistics.median(timed(both))
+    show("two threads that read, each with one core", text=f"{faster:.2f} of one")
 
 
-def main(rows: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        table = data(rows)
-        ingest(table, folder)
-        results(table, folder)
-    keyed()
+def main(folder: str, rows: int) -> None:
+    table = data(rows)
+    ingest(table, folder)
+    results(table, folder)
+    keyed(folder)
     threads(rows)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000)
+    main(sys.argv[1], int(sys.argv[2]))

@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 
 use serde_json::Value;
 
+use crate::python;
 use crate::steps::Steps;
 use crate::workspace::cargo;
 
@@ -17,6 +18,8 @@ const BENCHMARKS: &str = "benches/benches";
 const RESULTS: &str = "benches/results";
 /// The benchmark beside key-value stores.
 const KEY_VALUE: &str = "keyvalue";
+/// The benchmark of the Python package.
+const PACKAGE: &str = "python";
 /// A ratio may be this part of the committed one: these machines are noisy.
 const NOISE: f64 = 0.8;
 
@@ -55,7 +58,7 @@ fn names(name: Option<&str>) -> Vec<String> {
     }
     let mut names: Vec<String> = files(Path::new(BENCHMARKS))
         .iter()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+        .filter(|path| path.is_dir() || path.extension().is_some_and(|ending| ending == "rs"))
         .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
         .collect();
     names.push(KEY_VALUE.to_owned());
@@ -75,6 +78,10 @@ fn measure(name: &str, json: &Path) -> Result<Value, String> {
         command.args(["--bench", name]);
         command
     };
+    if name == PACKAGE {
+        let (python, modules) = python::to_measure()?;
+        command.env("SHEAF_PYTHON", python).env("PYTHONPATH", modules);
+    }
     let status = command
         .env("SHEAF_BENCH_JSON", &json)
         .status()

@@ -17,17 +17,46 @@ const SMALL: [&str; 2] = ["--compression-level", "9"];
 /// later; and one more for each of these interpreters, which is for free-threaded ones.
 pub fn wheel(interpreters: &[&str]) -> ExitCode {
     let mut steps = Steps::default();
-    let requirements = Path::new(FOLDER).join("tests").join("requirements.txt");
-    if let Some(python) = environment(&mut steps, "python", &requirements) {
-        let out = debug_dir().with_file_name("wheels");
-        steps.command("wheel", maturin(&python, "release", &out).args(SMALL));
+    if let Some(python) = interpreter(&mut steps) {
+        let out = wheels();
+        steps.command("wheel", maturin(&python, "dist", &out).args(SMALL));
         for interpreter in interpreters {
-            let mut maturin = maturin(&python, "release", &out);
+            let mut maturin = maturin(&python, "dist", &out);
             maturin.args(SMALL).args(["--interpreter", interpreter]);
             steps.command(&format!("wheel of {interpreter}"), &mut maturin);
         }
     }
     steps.finish()
+}
+
+/// An interpreter, and the folder with the modules of the wheel to give away.
+pub fn to_measure() -> Result<(PathBuf, PathBuf), String> {
+    let python = interpreter(&mut Steps::default()).ok_or("there is no Python to measure with")?;
+    let python = std::path::absolute(python).map_err(|e| e.to_string())?;
+    let modules = std::path::absolute(wheels().join("unpacked")).map_err(|e| e.to_string())?;
+    let found = std::fs::read_dir(wheels()).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = found.map(|entry| entry.path()).collect();
+    found.retain(|path| path.extension().is_some_and(|ending| ending == "whl"));
+    let [wheel] = found.as_slice() else {
+        return Err(format!(
+            "{} has {} wheels, not one: build it with `cargo xtask wheel`",
+            wheels().display(),
+            found.len()
+        ));
+    };
+    let _ = std::fs::remove_dir_all(&modules);
+    run(Command::new(&python).args(["-m", "zipfile", "-e"]).args([wheel, &modules]))?;
+    Ok((python, modules))
+}
+
+/// Where the wheel to give away is.
+fn wheels() -> PathBuf {
+    debug_dir().with_file_name("wheels")
+}
+
+/// The Python that has what the package is tested and measured with.
+fn interpreter(steps: &mut Steps) -> Option<PathBuf> {
+    environment(steps, "python", &Path::new(FOLDER).join("tests").join("requirements.txt"))
 }
 
 fn maturin(python: &Path, profile: &str, out: &Path) -> Command {
@@ -41,9 +70,7 @@ fn maturin(python: &Path, profile: &str, out: &Path) -> Command {
 pub fn add(steps: &mut Steps) {
     let folder = Path::new(FOLDER);
     let tests = folder.join("tests");
-    let Some(python) = environment(steps, "python", &tests.join("requirements.txt")) else {
-        return;
-    };
+    let Some(python) = interpreter(steps) else { return };
     for check in [["check", "--quiet"].as_slice(), &["format", "--check", "--quiet"]] {
         let mut ruff = Command::new(&python);
         ruff.args(["-m", "ruff"]).args(check).arg("--no-cache").arg(FOLDER);
@@ -80,11 +107,15 @@ fn install(python: &Path, wheels: &Path) -> Result<(), String> {
     let [wheel] = built.as_slice() else {
         return Err(format!("{} has {} wheels, not one", wheels.display(), built.len()));
     };
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"]).arg(wheel);
-    match pip.status() {
+    let install = ["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"];
+    run(Command::new(python).args(install).arg(wheel))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().display().to_string();
+    match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("pip ended with {status}")),
-        Err(error) => Err(format!("pip did not start: {error}")),
+        Ok(status) => Err(format!("{program} ended with {status}")),
+        Err(error) => Err(format!("{program} did not start: {error}")),
     }
 }
