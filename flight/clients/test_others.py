@@ -47,8 +47,15 @@ def test_17_what_is_not_there_says_so(server):
     client = flight.connect(server.uri)
     with pytest.raises(NotImplementedError, match="transaction of several statements"):
         list(client.do_action(flight.Action("BeginTransaction", b"")))
-    with pytest.raises(NotImplementedError, match="Substrait"):
-        list(client.do_action(flight.Action("CreatePreparedSubstraitPlan", b"")))
     with pytest.raises(pyarrow.ArrowInvalid, match="08P01"):
         client.do_get(flight.Ticket(b"\xff\xfe\xfd")).read_all()
     assert "CancelFlightInfo" in [action.type for action in client.list_actions()]
+
+
+def test_18_substrait_plans_are_refused_with_a_reason(server):
+    client = flight.connect(server.uri)
+    with pytest.raises(NotImplementedError, match="Substrait"):
+        list(client.do_action(flight.Action("CreatePreparedSubstraitPlan", b"")))
+    plan = command("CommandStatementSubstraitPlan", field(1, field(1, b"plan")))
+    with pytest.raises(NotImplementedError, match="CommandStatementSubstraitPlan"):
+        client.get_flight_info(flight.FlightDescriptor.for_command(plan))
