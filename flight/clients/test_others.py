@@ -1,6 +1,7 @@
 """Other clients than ADBC by itself: pandas, polars, DuckDB, pyarrow's Flight."""
 
 import duckdb
+import flightsql
 import pandas
 import polars
 import pyarrow
@@ -31,6 +32,22 @@ def test_duckdb_reads_and_writes(cursor, table):
     rows = cursor.fetch_record_batch()
     joined = "SELECT count(*), sum(rows.a), max(rows.t), sum(rows.d) FROM rows JOIN range(500) r ON r.range = rows.a"
     assert duckdb.sql(joined).fetchall() == [(500, 124750, "n99", 124750)]
+
+
+def test_flightsql_dbapi_reads_and_writes(server, table):
+    host, port = server.uri.split("//")[1].split(":")
+    # It sends a token, `None`, where it has none.
+    client = flightsql.FlightSQLClient(host=host, port=int(port), insecure=True)
+    cursor = flightsql.connect(client).cursor()
+    cursor.execute(f"CREATE TABLE {table} (a INT, t TEXT)")
+    assert client.execute_update(f"INSERT INTO {table} VALUES (1, 'x'), (2, 'y')") == 2
+    cursor.execute(f"SELECT * FROM {table} ORDER BY a")
+    assert cursor.fetchall() == [[1, "x"], [2, "y"]]
+    with client.prepare(f"SELECT t FROM {table} WHERE a = ?") as prepared:
+        info = prepared.execute(pyarrow.RecordBatch.from_pydict({"a": [2]}))
+        assert client.do_get(info.endpoints[0].ticket).read_all()["t"].to_pylist() == ["y"]
+    info = client.get_tables(table_name_filter_pattern=table, include_schema=True)
+    assert client.do_get(info.endpoints[0].ticket).read_all()["table_name"].to_pylist() == [table]
 
 
 def test_16_endpoints_have_no_location(server):

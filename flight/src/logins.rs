@@ -77,14 +77,18 @@ impl Logins {
 
     /// The user that a request is from; `None` where nobody needs to be one.
     pub(crate) fn user(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Status> {
-        if let Some(token) = credentials(headers, "bearer") {
-            return self.of_token(token).map(Some);
+        let of_token = credentials(headers, "bearer").map(|token| self.of_token(token));
+        if let Some(Ok(user)) = of_token {
+            return Ok(Some(user));
         }
         if self.database.has_users().map_err(status::of_error)? {
             self.always.store(true, Ordering::Relaxed);
         }
         match self.always.load(Ordering::Relaxed) || self.jwt.is_some() {
-            true => Err(status::unauthenticated("log in with a user and a password, or a token")),
+            true => Err(of_token.and_then(Result::err).unwrap_or_else(|| {
+                status::unauthenticated("log in with a user and a password, or a token")
+            })),
+            // Some clients always send one.
             false => Ok(None),
         }
     }
@@ -187,11 +191,13 @@ mod tests {
         let session = database.session();
         let logins = Logins::new(database, false, None, Duration::from_secs(60));
         assert_eq!(logins.user(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(logins.user(&with("Bearer None")).unwrap(), None);
         assert!(logins.log_in(&basic("ada", "right")).await.is_err());
 
         session.query("CREATE USER ada PASSWORD 'right'").await.unwrap();
         let refused = |headers| logins.user(&headers).unwrap_err().code();
         assert_eq!(refused(HeaderMap::new()), Code::Unauthenticated);
+        assert_eq!(refused(with("Bearer None")), Code::Unauthenticated);
         for wrong in [basic("ada", "wrong"), basic("bob", "right"), with("Basic ????")] {
             assert_eq!(logins.log_in(&wrong).await.unwrap_err().code(), Code::Unauthenticated);
         }

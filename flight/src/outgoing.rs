@@ -110,9 +110,8 @@ impl Messages {
     }
 
     fn take(&mut self, shape: &Shape, rows: &RecordBatch) -> Result<(), Status> {
-        let rows = shape.rows(rows)?;
         let mut parts = Vec::new();
-        split(rows, &mut parts);
+        shape.rows(rows)?.into_iter().for_each(|rows| split(rows, &mut parts));
         parts.iter().try_for_each(|part| self.encode(&shape.cut(part)?))
     }
 

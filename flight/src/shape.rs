@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::compute::{CastOptions, cast_with_options as cast};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
-use sheafdb::core::compact_views;
+use sheafdb::core::{cast_rows, compact_views, plain_schema, without_views};
 use tonic::Status;
 
 use crate::status;
@@ -25,10 +24,17 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Of rows with this schema; with `views`, as they are but for dictionaries.
+    /// Of rows with this schema; with `views`, as they are but for what clients do not know.
     pub(crate) fn new(schema: &Schema, views: bool) -> Self {
-        let fields: Vec<Field> = schema.fields().iter().map(|f| plain_field(f, views)).collect();
-        let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+        let schema = plain_schema(schema, &|data_type| match data_type {
+            DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => {
+                Some(DataType::Decimal128(*p, *s))
+            }
+            DataType::Dictionary(_, value) => Some(DataType::clone(value)),
+            DataType::RunEndEncoded(_, value) => Some(value.data_type().clone()),
+            _ if views => None,
+            other => without_views(other),
+        });
         Self { schema: Arc::new(schema), views }
     }
 
@@ -43,25 +49,12 @@ impl Shape {
         names.eq(columns.fields().iter().map(|field| field.name()))
     }
 
-    /// Rows in this shape.
-    pub(crate) fn rows(&self, rows: &RecordBatch) -> Result<RecordBatch, Status> {
+    /// Rows in this shape, of which there may be too many for one batch.
+    pub(crate) fn rows(&self, rows: &RecordBatch) -> Result<Vec<RecordBatch>, Status> {
         if rows.schema_ref().fields() == self.schema.fields() {
-            return Ok(rows.clone());
+            return Ok(vec![rows.clone()]);
         }
-        if rows.num_columns() != self.schema.fields().len() {
-            return Err(status::internal("the rows have other columns than were announced"));
-        }
-        // A value that its column cannot have is an error, and not NULL.
-        let strict = CastOptions { safe: false, ..CastOptions::default() };
-        let columns = rows.columns().iter().zip(self.schema.fields());
-        let columns: Result<Vec<_>, _> =
-            columns.map(|(column, field)| cast(column, field.data_type(), &strict)).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-        columns
-            .and_then(|columns| {
-                RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            })
-            .map_err(status::internal)
+        cast_rows(rows, &self.schema).map_err(status::internal)
     }
 
     /// Rows of this shape without what their views do not show, and would bring along.
@@ -79,34 +72,6 @@ pub(crate) fn encoded(schema: &Schema) -> Result<Bytes, Status> {
         .try_into()
         .map_err(|error: arrow::error::ArrowError| status::internal(error))?;
     Ok(bytes)
-}
-
-fn plain_field(field: &Field, views: bool) -> Field {
-    field.clone().with_data_type(plain(field.data_type(), views))
-}
-
-fn plain_ref(field: &FieldRef, views: bool) -> FieldRef {
-    Arc::new(plain_field(field, views))
-}
-
-fn plain(data_type: &DataType, views: bool) -> DataType {
-    match data_type {
-        DataType::Utf8View if !views => DataType::Utf8,
-        DataType::BinaryView if !views => DataType::Binary,
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
-        DataType::Dictionary(_, value) => plain(value, views),
-        DataType::RunEndEncoded(_, value) => plain(value.data_type(), views),
-        DataType::List(item) | DataType::ListView(item) => DataType::List(plain_ref(item, views)),
-        DataType::LargeList(item) | DataType::LargeListView(item) => {
-            DataType::LargeList(plain_ref(item, views))
-        }
-        DataType::FixedSizeList(item, n) => DataType::FixedSizeList(plain_ref(item, views), *n),
-        DataType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|field| plain_field(field, views)).collect())
-        }
-        DataType::Map(entries, sorted) => DataType::Map(plain_ref(entries, views), *sorted),
-        other => other.clone(),
-    }
 }
 
 #[cfg(test)]
@@ -129,7 +94,7 @@ mod tests {
         let shape = Shape::new(rows.schema_ref(), false);
         let types: Vec<_> = shape.schema().fields().iter().map(|f| f.data_type().clone()).collect();
         assert_eq!(types, [DataType::Utf8, DataType::Utf8, DataType::Decimal128(9, 2)]);
-        let plain = shape.rows(&rows).unwrap();
+        let [plain] = shape.rows(&rows).unwrap().try_into().unwrap();
         assert_eq!(plain.schema_ref(), shape.schema());
         assert_eq!(plain.column(0).as_string::<i32>().value(0), "a");
         let views = Shape::new(rows.schema_ref(), true);

@@ -98,33 +98,35 @@ def ingest(rows: pa.Table, folder: str) -> None:
 
 
 def results(rows: pa.Table, folder: str) -> None:
+    count = f"{len(rows):,}"
     database = f"{folder}/Arrow.db"
     con = sheafdb.connect(database)
     other = duckdb.connect(f"{folder}/Arrow.duckdb")
     query = "SELECT * FROM t"
-    assert con.sql(query).arrow().sort_by("k").equals(
-        other.sql(query).to_arrow_table().sort_by("k").cast(con.sql(query).arrow().schema)
-    )
+    mine, others = con.sql(query).arrow(), other.sql(query).to_arrow_table()
+    assert mine.sort_by("k").equals(others.cast(mine.schema).sort_by("k"))
+    del mine, others
     for what, ours, theirs in [
         ("Arrow", lambda _: con.sql(query).arrow(), lambda _: other.sql(query).to_arrow_table()),
         ("pandas", lambda _: con.sql(query).df(), lambda _: other.sql(query).df()),
         ("polars", lambda _: con.sql(query).pl(), lambda _: other.sql(query).pl()),
         ("NumPy", lambda _: con.sql(query).fetchnumpy(), lambda _: other.sql(query).fetchnumpy()),
     ]:
-        beside(f"{len(rows):,} rows to {what}", ours, theirs)
+        beside(f"{count} rows to {what}", ours, theirs)
     tuples = "SELECT k, x, name FROM t LIMIT 1000000"
     beside(
         "1,000,000 rows as tuples",
         lambda _: con.sql(tuples).fetchall(),
         lambda _: other.sql(tuples).fetchall(),
     )
-    beside_rust(
-        f"{len(rows):,} rows to Arrow, beside Rust",
-        lambda _: con.sql(query).arrow(),
-        RUNS,
-        database=database,
-        sql=query,
-    )
+    for what, views in [("Arrow", False), ("Arrow with views", True)]:
+        beside_rust(
+            f"{count} rows to {what}, beside Rust",
+            lambda _, views=views: con.sql(query).arrow(views=views),
+            RUNS,
+            database=database,
+            sql=query,
+        )
     one = "SELECT 1 AS n"
     alone("one row, con.sql(…).fetchone()", lambda _: con.sql(one).fetchone(), 2000)
     beside_rust(

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .results import batches, needed
+from .results import Views, batches, needed
 from .text import quoted
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def scan(relation: Relation) -> polars.LazyFrame:
     import polars
     from polars.io.plugins import register_io_source
 
-    schema = polars.DataFrame(relation.limit(0)._collect()).schema
+    schema = polars.DataFrame(Views(relation.limit(0)._collect())).schema
 
     def source(
         with_columns: list[str] | None,
@@ -58,7 +58,7 @@ def scan(relation: Relation) -> polars.LazyFrame:
             wanted = [*with_columns, *sorted(needs - set(with_columns))]
             query = query.select(*map(quoted, wanted)) if wanted else query.select("1")
         for batch in batches(query):
-            frame = polars.DataFrame(batch)
+            frame = polars.DataFrame(Views(batch))
             if predicate is not None:
                 frame = frame.filter(predicate)
             yield frame if with_columns is None else frame.select(with_columns)

@@ -74,24 +74,30 @@ class Results:
         """All rows as tuples."""
         return self._collect().rows()
 
-    def arrow(self) -> pyarrow.Table:
-        """All rows as a table of pyarrow."""
-        return needed("pyarrow").table(self._collect())
+    def arrow(self, *, views: bool = False) -> pyarrow.Table:
+        """All rows as a table of pyarrow.
 
-    def to_batches(self) -> Iterator[pyarrow.RecordBatch]:
+        With ``views`` nothing is copied: text and bytes are views, as the engine has them, with
+        which pyarrow can do little yet.
+        """
+        rows = self._collect()
+        return needed("pyarrow").table(Views(rows) if views else rows)
+
+    def to_batches(self, *, views: bool = False) -> Iterator[pyarrow.RecordBatch]:
         """The rows as record batches of pyarrow, as they are made."""
-        return iter(self.reader())
+        return iter(self.reader(views=views))
 
-    def reader(self) -> pyarrow.RecordBatchReader:
+    def reader(self, *, views: bool = False) -> pyarrow.RecordBatchReader:
         """The rows as a reader of pyarrow, as they are made."""
-        return needed("pyarrow").RecordBatchReader.from_stream(self._open())
+        rows = self._open()
+        return needed("pyarrow").RecordBatchReader.from_stream(Views(rows) if views else rows)
 
     def pl(self) -> polars.DataFrame:
         """All rows as a DataFrame of polars."""
         needed("polars")
         import polars
 
-        return polars.DataFrame(self._collect())
+        return polars.DataFrame(Views(self._collect()))
 
     def df(self) -> pandas.DataFrame:
         """All rows as a DataFrame of pandas.
@@ -125,7 +131,10 @@ class Results:
         return {name: array_of(rows, i) for i, name in enumerate(rows.names)}
 
     def torch(self) -> dict[str, Any]:
-        """All rows as a tensor of PyTorch for each column of numbers or vectors."""
+        """All rows as a tensor of PyTorch for each column of numbers or vectors.
+
+        A tensor may be written to, so what is the engine's own memory is copied.
+        """
         return tensors(self.fetchnumpy())
 
     def jax(self) -> dict[str, Any]:
@@ -152,6 +161,18 @@ class Results:
     to_df = df
 
 
+class Views:
+    """Rows as the engine has them, for those who do as much with views as with texts."""
+
+    def __init__(self, rows: Output | Batches) -> None:
+        self._rows = rows
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        # A server sends texts.
+        give = getattr(self._rows, "views", self._rows.__arrow_c_stream__)
+        return give(requested_schema)
+
+
 def batches(results: Results) -> Iterator[Batches]:
     """The rows of results as they are made; who stops early ends the query."""
     opened = results._open()
@@ -167,8 +188,11 @@ def batches(results: Results) -> Iterator[Batches]:
 
 def tensors(arrays: dict[str, numpy.ndarray]) -> dict[str, Any]:
     """A tensor for each array of numbers; NULL is NaN in one of floats."""
-    tensor = needed("torch").tensor
-    return {name: tensor(array) for name, array in _floats_for_nulls(arrays)}
+    torch = needed("torch")
+    return {
+        name: torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)
+        for name, array in _floats_for_nulls(arrays)
+    }
 
 
 def _floats_for_nulls(arrays: dict[str, numpy.ndarray]) -> Iterator[tuple[str, numpy.ndarray]]:

@@ -12,6 +12,8 @@ use pyo3::types::{PyCapsule, PyDict, PyList, PyTuple};
 use pyo3_arrow::PySchema;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use pyo3_arrow::input::{AnyArray, AnyRecordBatch};
+use rayon::prelude::*;
+use sheafdb::core::{cast_rows, plain_schema, without_views};
 
 use crate::errors::exception;
 use crate::numpy::{self, Buffer};
@@ -95,11 +97,12 @@ impl Batches {
         Ok(Self::new(schema, batches.map_err(|error| exception(py, &error.into()))?))
     }
 
-    /// The rows of several with one schema.
+    /// The rows of several; of none, no rows of this schema.
     #[staticmethod]
-    fn joined(schema: PySchema, parts: Vec<PyRef<'_, Self>>) -> Self {
+    fn joined(no_parts: PySchema, parts: Vec<PyRef<'_, Self>>) -> Self {
+        let schema = parts.first().map(|part| Arc::clone(&part.schema));
         let batches = parts.iter().flat_map(|part| part.batches.clone()).collect();
-        Self::new(schema.into_inner(), batches)
+        Self::new(schema.unwrap_or(no_parts.into_inner()), batches)
     }
 
     fn __len__(&self) -> usize {
@@ -158,18 +161,38 @@ impl Batches {
         Ok(py.detach(|| (numpy::values(&column), numpy::nulls(&column))))
     }
 
+    /// Text and bytes are plain, unless other types are asked for.
     #[pyo3(signature = (requested_schema = None))]
     fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let batches = self.batches.clone().into_iter().map(Ok);
-        capsule(py, &self.schema, batches, requested_schema)
+        if requested_schema.is_some() {
+            return self.views(py, requested_schema);
+        }
+        let schema = plain(&self.schema);
+        let parts = py.detach(|| {
+            let parts = self.batches.par_iter().map(|rows| cast_rows(rows, &schema));
+            parts.collect::<Result<Vec<_>, _>>()
+        });
+        let parts = parts.map_err(|error| exception(py, &error.into()))?;
+        capsule(py, &schema, parts.into_iter().flatten().map(Ok), None)
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         schema_capsule(py, &self.schema)
+    }
+
+    /// The same stream, with text and bytes as the engine has them.
+    #[pyo3(signature = (requested_schema = None))]
+    fn views<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let batches = self.batches.clone().into_iter().map(Ok);
+        capsule(py, &self.schema, batches, requested_schema)
     }
 }
 
@@ -208,6 +231,11 @@ pub fn types(schema: &Schema) -> Vec<String> {
     schema.fields().iter().map(|field| sheafdb::sql_name(field.data_type())).collect()
 }
 
+/// The columns as others are given them: libraries that read views can do little else with them.
+pub fn plain(schema: &Schema) -> SchemaRef {
+    Arc::new(plain_schema(schema, &without_views))
+}
+
 /// Batches as a stream of Arrow's C interface.
 pub fn capsule<'py>(
     py: Python<'py>,
@@ -222,7 +250,7 @@ pub fn capsule<'py>(
     Ok(to_stream_pycapsule(py, Box::new(arrays), requested)?)
 }
 
-/// A schema of Arrow's C interface.
+/// A schema of Arrow's C interface, as [`plain`] has it.
 pub fn schema_capsule<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
-    Ok(to_schema_pycapsule(py, schema)?)
+    Ok(to_schema_pycapsule(py, plain(schema).as_ref())?)
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use sheafdb::RowStream;
+use sheafdb::core::cast_rows;
 
 use crate::batches::{self, Batches};
 use crate::errors::programming_error;
@@ -76,6 +77,11 @@ impl Output {
         }
     }
 
+    /// The rows that are left, for whoever reads a stream of them.
+    fn rows(&self, py: Python<'_>) -> PyResult<Rows> {
+        Ok(Rows { handle: self.handle.clone(), rows: self.take(py)? })
+    }
+
     /// The columns of its rows.
     fn columns(&self) -> SchemaRef {
         self.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()))
@@ -127,16 +133,39 @@ impl Output {
         py.detach(|| drop(rows));
     }
 
+    /// Text and bytes are plain, unless other types are asked for.
     #[pyo3(signature = (requested_schema = None))]
     fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        let schema = self.columns();
-        let handle = self.handle.clone();
-        let rows = Rows { handle, rows: self.take(py)? };
-        batches::capsule(py, &schema, rows, requested_schema)
+        if requested_schema.is_some() {
+            return self.views(py, requested_schema);
+        }
+        let schema = batches::plain(&self.columns());
+        let (rows, to) = (self.rows(py)?, Arc::clone(&schema));
+        let rows = rows.flat_map(move |rows| {
+            let parts = rows.and_then(|rows| {
+                cast_rows(&rows, &to).map_err(|error| ArrowError::ExternalError(Box::new(error)))
+            });
+            let (parts, failed) = match parts {
+                Ok(parts) => (parts, None),
+                Err(error) => (Vec::new(), Some(Err(error))),
+            };
+            parts.into_iter().map(Ok).chain(failed)
+        });
+        batches::capsule(py, &schema, rows, None)
+    }
+
+    /// The same stream, with text and bytes as the engine has them.
+    #[pyo3(signature = (requested_schema = None))]
+    fn views<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        batches::capsule(py, &self.columns(), self.rows(py)?, requested_schema)
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import sheafdb
@@ -240,3 +241,27 @@ def test_conditions_of_polars_are_said_in_sql():
     ]:
         said, values = translated(expression)
         assert said == sql and said.count("$") == len(values)
+
+
+def test_texts_are_plain_unless_views_are_asked_for(con):
+    con.sql("CREATE TABLE texts (n BIGINT PRIMARY KEY, t TEXT, b BYTEA, l TEXT[])")
+    con.sql(
+        "INSERT INTO texts SELECT n, 'text ' || n, ('text ' || n)::BYTEA, ['a', 'text ' || n] "
+        "FROM range(20000) AS r(n)"
+    )
+    rel = con.sql("SELECT t, b, l FROM texts ORDER BY n")
+    plain = pa.schema([("t", pa.string()), ("b", pa.binary()), ("l", pa.list_(pa.string()))])
+    for rows in [rel.arrow(), pa.table(rel), rel.reader().read_all(), pa.table(rel.to_batches())]:
+        assert rows.schema.types == plain.types
+        assert rows["t"].to_pylist()[-1] == "text 19999" and rows.num_rows == 20_000
+    assert pa.schema(rel).types == plain.types
+    # What people do next.
+    rows = rel.arrow()
+    kept = rows.filter(pc.equal(rows["t"], "text 7")).sort_by("t")
+    assert kept.to_pylist() == [{"t": "text 7", "b": b"text 7", "l": ["a", "text 7"]}]
+    for rows in [rel.arrow(views=True), rel.reader(views=True).read_all()]:
+        assert rows.schema.field("t").type == pa.string_view()
+        assert rows["t"].to_pylist() == rel.arrow()["t"].to_pylist()
+    wanted = pa.schema([("t", pa.large_string()), ("b", pa.binary()), ("l", pa.list_(pa.string()))])
+    assert pa.table(rel, schema=wanted).schema.field("t").type == pa.large_string()
+    assert con.sql("SELECT 'x' AS t WHERE false").arrow().schema.types == [pa.string()]

@@ -60,3 +60,26 @@ def test_vectors_that_are_null_are_masked(con):
     con.table("v").append({"n": [1, 2], "e": [[1.0, 2.0], None]})
     (batch,) = con.sql("SELECT * FROM v ORDER BY n").loader(8)
     assert batch["e"].shape == (2, 2) and batch["e"].mask.tolist() == [[False, False], [True, True]]
+
+
+def test_tensors_are_made_of_arrays_and_never_of_the_engine_s_memory(con):
+    torch = pytest.importorskip("torch")
+    con.sql("CREATE TABLE v (n BIGINT, x REAL, even BOOLEAN, name TEXT, e VECTOR(3))")
+    con.sql(
+        "INSERT INTO v SELECT n, CASE WHEN n > 0 THEN n * 0.5 END, n % 2 = 0, 'x', "
+        "[n, 2 * n, 3 * n]::VECTOR(3) FROM range(1000) AS t(n)"
+    )
+    rel = con.sql("SELECT * FROM v ORDER BY n")
+    all_rows = rel.torch()
+    assert set(all_rows) == {"n", "x", "even", "e"}, "texts are no tensors"
+    assert all_rows["e"].shape == (1000, 3) and all_rows["e"].dtype == torch.float32
+    assert all_rows["x"][0].isnan() and all_rows["x"][1:].sum() == 0.5 * sum(range(1000))
+    all_rows["e"] += 1.0
+    assert rel.fetchnumpy()["e"][5].tolist() == [5.0, 10.0, 15.0]
+    batches = list(rel.loader(64, shuffle=True, seed=1, form="torch"))
+    assert sorted(n for batch in batches for n in batch["n"].tolist()) == list(range(1000))
+    weights = torch.zeros(3, requires_grad=True)
+    for batch in batches:
+        loss = ((batch["e"] @ weights - batch["n"].float()) ** 2).mean()
+        loss.backward()
+    assert weights.grad is not None and weights.grad.abs().sum() > 0

@@ -108,6 +108,8 @@ impl Pairs {
         let Build { batches, memory, .. } = build;
         for batch in batches.into_iter().chain(rest) {
             writer.write(batch)?;
+            // There may be many, and somebody may want to end them.
+            tokio::task::yield_now().await;
         }
         drop(memory);
         writer.write_all(rows).await?;

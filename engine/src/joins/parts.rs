@@ -190,17 +190,23 @@ impl Writer {
             part.has_null_keys |= has_null_keys;
             let taken = compact_views(&take_record_batch(&rows, &UInt32Array::from(places))?);
             let taken = taken.map_err(|error| DataFusionError::External(Box::new(error)))?;
-            part.bytes += get_record_batch_memory_size(&taken);
+            // Few wide rows may be more than a batch in a file.
+            let (rows, bytes) = (taken.num_rows(), get_record_batch_memory_size(&taken).max(1));
+            let most = (rows * self.batch_bytes / bytes).clamp(1, rows);
             let waiting = part
                 .waiting
                 .get_or_insert_with(|| BatchCoalescer::new(Arc::clone(schema), BATCH_ROWS));
-            waiting.push_batch(taken)?;
-            if part.bytes >= self.batch_bytes {
-                waiting.finish_buffered_batch()?;
-            }
-            while let Some(batch) = waiting.next_completed_batch() {
-                part.bytes = 0;
-                append(&mut part.file, &batch, &self.spills)?;
+            for start in (0..rows).step_by(most) {
+                let piece = taken.slice(start, most.min(rows - start));
+                part.bytes += bytes * piece.num_rows() / rows;
+                waiting.push_batch(piece)?;
+                if part.bytes >= self.batch_bytes {
+                    waiting.finish_buffered_batch()?;
+                }
+                while let Some(batch) = waiting.next_completed_batch() {
+                    part.bytes = 0;
+                    append(&mut part.file, &batch, &self.spills)?;
+                }
             }
         }
         Ok(())

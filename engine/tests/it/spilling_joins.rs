@@ -243,6 +243,28 @@ fn rows_that_are_all_equal_are_joined_piece_by_piece() {
     database.close().unwrap();
 }
 
+/// Of wide rows no batch fits that has as many as others have.
+#[test]
+fn wide_rows_that_are_all_equal_are_joined_piece_by_piece() {
+    let (_folder, database) = database();
+    let session = database.session();
+    session
+        .execute_blocking(
+            "CREATE TABLE wide AS SELECT 1 AS k, n, repeat('wide ', 200) || n AS label \
+             FROM generate_series(1, 24000) AS s(n); \
+             CREATE TABLE others AS SELECT n AS k FROM generate_series(0, 99999) AS s(n); \
+             CALL sheaf.flush('wide'); CALL sheaf.flush('others')",
+        )
+        .unwrap();
+    let joined = "SELECT count(*), sum(n), max(length(label)) FROM (SELECT wide.n, wide.label \
+                  FROM wide LEFT JOIN others ON wide.k = others.k)";
+    let expected = rows(&session, joined);
+    leave(&database, true);
+    assert_eq!(rows(&session, joined), expected);
+    leave(&database, false);
+    database.close().unwrap();
+}
+
 /// A statement that is given up while it joins files leaves nothing.
 #[test]
 fn a_join_that_is_given_up_leaves_nothing() {
