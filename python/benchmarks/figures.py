@@ -159,7 +159,7 @@ def keyed(folder: str) -> None:
     vectors = np.random.random((100_000, 128)).astype("float32")
     table = con.table("v")
     table.append({"k": np.arange(100_000), "e": vectors})
-    con.sql("CHECKPOINT")
+    con.execute("CALL sheaf.flush('v')")
     assert table.search(vectors[5], 10).fetchall()[0][0] == 5
     beside_rust(
         "search of 10 in 100,000 x 128, exact, beside Rust",
