@@ -14,6 +14,9 @@ use crate::error::Result;
 /// Bytes of all texts of an array without views, or of one of its lists.
 const BYTES_MAX: usize = i32::MAX as usize;
 
+/// Bytes of a view, and of which of one value are NULL.
+const OF_ONE_VIEW: usize = 17;
+
 /// The columns of a schema with what `change` says that their types become, at any depth; views
 /// of lists are plain lists.
 pub fn plain_schema(schema: &Schema, change: &impl Fn(&DataType) -> Option<DataType>) -> Schema {
@@ -75,13 +78,13 @@ fn cast_parts(
             columns.push(Arc::clone(column));
             continue;
         }
-        // Arrow's cast would panic. One text is never too long, a list of them may be.
-        let is_long = shown_bytes(column) > bytes_max;
-        if is_long && len > 1 {
+        // Arrow's cast would panic.
+        let bytes = shown_bytes(column);
+        if bytes > bytes_max && len > 1 {
             cast_parts(&rows.slice(0, len / 2), schema, bytes_max, all)?;
             return cast_parts(&rows.slice(len / 2, len - len / 2), schema, bytes_max, all);
         }
-        if is_long && column.data_type().is_nested() {
+        if bytes > bytes_max + OF_ONE_VIEW {
             let error = format!("a value of '{}' is longer than 2 GiB", field.name());
             return Err(ArrowError::InvalidArgumentError(error).into());
         }

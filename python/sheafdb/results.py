@@ -224,8 +224,8 @@ def array_of(rows: Batches, column: int) -> numpy.ndarray:
     values, nulls = rows.buffer(column)
     array: numpy.ndarray
     if values is None:
-        array = np.empty(len(rows), dtype=object)
-        array[:] = rows.objects(column)
+        # Element by element: lists of one length are no second dimension.
+        array = np.fromiter(rows.objects(column), dtype=object, count=len(rows))
     else:
         array = np.asarray(values)
         if rows.types[column] == "date":

@@ -9,7 +9,9 @@
 //! | durations, intervals | `datetime.timedelta`; a month of an interval is 30 days, as in other drivers |
 //! | lists and vectors, structs, maps | `list`, `dict`, `dict` |
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, OffsetSizeTrait, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, OffsetSizeTrait, RecordBatch, StringViewArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::Decimal256Type;
 use arrow::datatypes::{
@@ -28,6 +30,11 @@ use crate::classes::Classes;
 /// `date.fromordinal(719163)` is 1970-01-01.
 const EPOCH_ORDINAL: i64 = 719_163;
 const DAYS_OF_A_MONTH: i64 = 30;
+
+/// Texts that are remembered while those of an array are made.
+const RECENT: usize = 4096;
+/// An odd number without a pattern.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 type Objects<'py> = Vec<Bound<'py, PyAny>>;
 
@@ -67,7 +74,7 @@ pub fn objects<'py>(py: Python<'py>, column: &dyn Array) -> PyResult<Objects<'py
         DataType::Decimal256(_, _) => decimals::<Decimal256Type>(py, column),
         DataType::Utf8 => texts(py, column.len(), column.as_string::<i32>().iter()),
         DataType::LargeUtf8 => texts(py, column.len(), column.as_string::<i64>().iter()),
-        DataType::Utf8View => texts(py, column.len(), column.as_string_view().iter()),
+        DataType::Utf8View => viewed(py, column.as_string_view()),
         DataType::Binary => bytes(py, column.len(), column.as_binary::<i32>().iter()),
         DataType::LargeBinary => bytes(py, column.len(), column.as_binary::<i64>().iter()),
         DataType::BinaryView => bytes(py, column.len(), column.as_binary_view().iter()),
@@ -172,6 +179,28 @@ fn texts<'py, 'a>(
     values: impl Iterator<Item = Option<&'a str>>,
 ) -> PyResult<Objects<'py>> {
     each(py, length, values, |value| value.into_bound_py_any(py))
+}
+
+/// Texts of views. Those that come again soon are one object: the same views of an array are the
+/// same text.
+fn viewed<'py>(py: Python<'py>, texts: &StringViewArray) -> PyResult<Objects<'py>> {
+    if texts.len() < RECENT {
+        return self::texts(py, texts.len(), texts.iter());
+    }
+    let mut recent: Vec<Option<(u128, Bound<'py, PyAny>)>> = vec![None; RECENT];
+    let values = texts.iter().zip(texts.views()).map(|(text, view)| Some((text?, *view)));
+    each(py, texts.len(), values, |(text, view)| {
+        let hash = ((view >> 64) as u64 ^ view as u64).wrapping_mul(SPREAD);
+        let place = &mut recent[(hash >> 32) as usize % RECENT];
+        match place {
+            Some((same, object)) if *same == view => Ok(object.clone()),
+            _ => {
+                let object = text.into_bound_py_any(py)?;
+                *place = Some((view, object.clone()));
+                Ok(object)
+            }
+        }
+    })
 }
 
 fn bytes<'py, 'a>(

@@ -13,6 +13,7 @@ use pyo3::types::{
 use sheafdb::{Error, ErrorKind, ScalarValue};
 
 use crate::classes::Classes;
+use crate::errors::exception;
 
 const UTC: &str = "UTC";
 const DIGITS_MAX: usize = 76;
@@ -48,7 +49,9 @@ fn nested(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<ScalarValue> {
         return Ok(ScalarValue::Float64(Some(object.extract()?)));
     }
     if let Ok(text) = object.cast::<PyString>() {
-        return Ok(ScalarValue::Utf8View(Some(text.to_cow()?.into_owned())));
+        let text = text.to_cow()?;
+        may_be_long(py, text.len())?;
+        return Ok(ScalarValue::Utf8View(Some(text.into_owned())));
     }
     if object.is_instance_of::<PyBytes>()
         || object.is_instance_of::<PyByteArray>()
@@ -56,7 +59,9 @@ fn nested(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<ScalarValue> {
     {
         let bytes = object.call_method0(intern!(py, "__bytes__"));
         let bytes = bytes.or_else(|_| py.get_type::<PyBytes>().call1((object,)))?;
-        return Ok(ScalarValue::BinaryView(Some(bytes.cast::<PyBytes>()?.as_bytes().to_vec())));
+        let bytes = bytes.cast::<PyBytes>()?.as_bytes();
+        may_be_long(py, bytes.len())?;
+        return Ok(ScalarValue::BinaryView(Some(bytes.to_vec())));
     }
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
         return list(object, depth);
@@ -209,6 +214,15 @@ pub fn array(objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
         DataType::Null => Ok(new_null_array(&common, items.len())),
         _ => ScalarValue::iter_to_array(items).map_err(|error| refused(error.into())),
     }
+}
+
+/// Refuses what is longer than Arrow's views may say.
+fn may_be_long(py: Python<'_>, bytes: usize) -> PyResult<()> {
+    if i32::try_from(bytes).is_ok() {
+        return Ok(());
+    }
+    let message = format!("a text or bytes have {} bytes at most, these {bytes}", i32::MAX);
+    Err(exception(py, &Error::new(ErrorKind::LimitExceeded, message)))
 }
 
 /// Values and the type that all of them have: integers among floats become floats.

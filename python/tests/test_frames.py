@@ -265,3 +265,26 @@ def test_texts_are_plain_unless_views_are_asked_for(con):
     wanted = pa.schema([("t", pa.large_string()), ("b", pa.binary()), ("l", pa.list_(pa.string()))])
     assert pa.table(rel, schema=wanted).schema.field("t").type == pa.large_string()
     assert con.sql("SELECT 'x' AS t WHERE false").arrow().schema.types == [pa.string()]
+
+
+def test_texts_that_come_again_are_made_once_and_right(con):
+    con.sql("CREATE TABLE t (n BIGINT PRIMARY KEY, s TEXT)")
+    con.sql(
+        "INSERT INTO t SELECT n, CASE WHEN n % 7 = 0 THEN NULL "
+        "WHEN n % 2 = 0 THEN 'short ' || n % 50 "
+        "ELSE 'a text that is longer than a view ' || n % 9000 END FROM range(30000) AS r(n)"
+    )
+
+    def text(n):
+        if n % 7 == 0:
+            return None
+        return f"short {n % 50}" if n % 2 == 0 else f"a text that is longer than a view {n % 9000}"
+
+    rel = con.sql("SELECT s FROM t ORDER BY n")
+    expected = [text(n) for n in range(30_000)]
+    assert [s for (s,) in rel.fetchall()] == expected
+    array = rel.fetchnumpy()["s"]
+    assert array.tolist() == expected and array[2] is array[52]
+    assert [s for (s,) in con.sql("SELECT s FROM t ORDER BY n OFFSET 9001").fetchall()] == expected[
+        9001:
+    ]

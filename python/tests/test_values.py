@@ -7,6 +7,8 @@ import math
 import uuid
 import zoneinfo
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import sheafdb
@@ -195,3 +197,17 @@ def test_nested_values_of_a_slice_are_those_of_its_rows(con):
     # The rows of a batch from some row on.
     rows = con.sql(sql)._collect()
     assert rows.rows(5, 3) == expected[5:8] and rows.rows(19) == expected[19:]
+
+
+def test_values_of_more_than_two_gibibytes_are_refused(con):
+    con.sql("CREATE TABLE b (b BYTEA)")
+    long = bytes(2**31)
+    offsets = pa.py_buffer(np.array([0, len(long)], dtype="int64"))
+    rows = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(long)])
+    with pytest.raises(sheafdb.OperationalError, match="2147483647 bytes at most"):
+        con.sql("SELECT ? AS b", [long]).fetchone()
+    with pytest.raises(sheafdb.OperationalError, match="2147483647 bytes at most"):
+        con.table("b").append([{"b": long}])
+    with pytest.raises(sheafdb.OperationalError, match="column 'b': a value has 2147483647 bytes"):
+        con.table("b").append(pa.table({"b": rows}))
+    assert con.sql("SELECT count(*) FROM b").fetchone() == (0,)

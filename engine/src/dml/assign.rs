@@ -3,9 +3,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, GenericByteViewArray,
+    new_null_array,
+};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Float32Type, Float64Type};
+use arrow::datatypes::{
+    ByteViewType, DECIMAL128_MAX_PRECISION, DataType, Float32Type, Float64Type,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::assign_text;
@@ -15,9 +20,18 @@ use crate::sql::{UUID_BYTES, sql_name};
 const QUIET: CastOptions<'static> =
     CastOptions { safe: true, format_options: FormatOptions::new() };
 
+/// Bytes of a text, in Arrow's views.
+const LONGEST: usize = i32::MAX as usize;
+
 /// `values` as values of a column.
 pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<ArrayRef> {
     let from = values.data_type();
+    if let Some(bytes) = too_long(values) {
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!("column '{column}': a value has {LONGEST} bytes at most, this one {bytes}"),
+        ));
+    }
     if from == to {
         return Ok(one_nan(values));
     }
@@ -51,6 +65,28 @@ pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<A
         return Err(first_lost(values, &cast, column, to));
     }
     Ok(one_nan(&cast))
+}
+
+/// The bytes of a text that is longer than a view may say.
+fn too_long(values: &ArrayRef) -> Option<usize> {
+    fn of_views<T: ByteViewType>(values: &GenericByteViewArray<T>) -> Option<usize> {
+        let long = values.data_buffers().iter().any(|buffer| buffer.len() > LONGEST);
+        let lengths = values.views().iter().map(|&view| view as u32 as usize);
+        long.then(|| lengths.max())?
+    }
+    fn of_offsets(offsets: &[i64]) -> Option<usize> {
+        let all = (offsets[offsets.len() - 1] - offsets[0]) as usize;
+        let lengths = offsets.windows(2).map(|pair| (pair[1] - pair[0]) as usize);
+        (all > LONGEST).then(|| lengths.max())?
+    }
+    let longest = match values.data_type() {
+        DataType::Utf8View => of_views(values.as_string_view()),
+        DataType::BinaryView => of_views(values.as_binary_view()),
+        DataType::LargeUtf8 => of_offsets(values.as_string::<i64>().offsets()),
+        DataType::LargeBinary => of_offsets(values.as_binary::<i64>().offsets()),
+        _ => None,
+    };
+    longest.filter(|&bytes| bytes > LONGEST)
 }
 
 /// Every NaN as the same bits: those that arithmetic makes may have a sign, and would
