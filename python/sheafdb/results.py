@@ -169,8 +169,10 @@ class Views:
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         # A server sends texts.
-        give = getattr(self._rows, "views", self._rows.__arrow_c_stream__)
-        return give(requested_schema)
+        views = getattr(self._rows, "views", None)
+        if requested_schema is not None or views is None:
+            return self._rows.__arrow_c_stream__(requested_schema)
+        return views()
 
 
 def batches(results: Results) -> Iterator[Batches]:

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringBuilder,
+    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringViewBuilder,
     TimestampMicrosecondBuilder, new_empty_array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -228,7 +228,11 @@ impl Kind {
                 Err(_) => Cell::Float(plain(value, "a float")?),
             },
             Self::Text => match value.cast::<PyString>() {
-                Ok(value) => Cell::Text(value.to_cow()?.into_owned()),
+                Ok(value) => {
+                    let text = value.to_cow()?;
+                    parameters::refuse_too_long(value.py(), text.len())?;
+                    Cell::Text(text.into_owned())
+                }
                 Err(_) => return Err(not(value, "a str")),
             },
             Self::Moment => match parameters::value(value)? {
@@ -276,7 +280,7 @@ enum Column {
     Bool(BooleanBuilder),
     Int(Int64Builder),
     Float(Float64Builder),
-    Text(StringBuilder),
+    Text(StringViewBuilder),
     Moment(TimestampMicrosecondBuilder),
     Other(DataType, Vec<ScalarValue>),
 }
@@ -287,7 +291,7 @@ impl Rows {
             Kind::Bool => Column::Bool(BooleanBuilder::new()),
             Kind::Int => Column::Int(Int64Builder::new()),
             Kind::Float => Column::Float(Float64Builder::new()),
-            Kind::Text => Column::Text(StringBuilder::new()),
+            Kind::Text => Column::Text(StringViewBuilder::new()),
             Kind::Moment => Column::Moment(TimestampMicrosecondBuilder::new()),
             Kind::Other(data_type) => Column::Other(data_type.clone(), Vec::new()),
         };

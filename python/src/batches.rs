@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StructArray};
-use arrow::compute::{concat, concat_batches};
+use arrow::compute::{can_cast_types, concat, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use pyo3::exceptions::{PyIndexError, PyMemoryError};
@@ -168,31 +168,22 @@ impl Batches {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        if requested_schema.is_some() {
-            return self.views(py, requested_schema);
-        }
-        let schema = plain(&self.schema);
+        let schema = given(&self.schema, requested_schema)?;
         let parts = py.detach(|| {
             let parts = self.batches.par_iter().map(|rows| cast_rows(rows, &schema));
             parts.collect::<Result<Vec<_>, _>>()
         });
         let parts = parts.map_err(|error| exception(py, &error.into()))?;
-        capsule(py, &schema, parts.into_iter().flatten().map(Ok), None)
+        capsule(py, &schema, parts.into_iter().flatten().map(Ok))
+    }
+
+    /// The same stream, with text and bytes as the engine has them.
+    fn views<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        capsule(py, &self.schema, self.batches.clone().into_iter().map(Ok))
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         schema_capsule(py, &self.schema)
-    }
-
-    /// The same stream, with text and bytes as the engine has them.
-    #[pyo3(signature = (requested_schema = None))]
-    fn views<'py>(
-        &self,
-        py: Python<'py>,
-        requested_schema: Option<Bound<'py, PyCapsule>>,
-    ) -> PyResult<Bound<'py, PyCapsule>> {
-        let batches = self.batches.clone().into_iter().map(Ok);
-        capsule(py, &self.schema, batches, requested_schema)
     }
 }
 
@@ -231,9 +222,20 @@ pub fn types(schema: &Schema) -> Vec<String> {
     schema.fields().iter().map(|field| sheafdb::sql_name(field.data_type())).collect()
 }
 
-/// The columns as others are given them: libraries that read views can do little else with them.
-pub fn plain(schema: &Schema) -> SchemaRef {
-    Arc::new(plain_schema(schema, &without_views))
+/// The columns as others are given them: of the types that they ask for, where rows can have
+/// those, or plain, since libraries that read views can do little else with them.
+pub fn given(schema: &Schema, requested: Option<Bound<'_, PyCapsule>>) -> PyResult<SchemaRef> {
+    if let Some(requested) = requested {
+        let requested = PySchema::from_arrow_pycapsule(&requested)?.into_inner();
+        let fields = schema.fields().iter().zip(requested.fields());
+        let mut pairs = fields.map(|(own, other)| (own.data_type(), other.data_type()));
+        if schema.fields().len() == requested.fields().len()
+            && pairs.all(|(own, other)| own == other || can_cast_types(own, other))
+        {
+            return Ok(requested);
+        }
+    }
+    Ok(Arc::new(plain_schema(schema, &without_views)))
 }
 
 /// Batches as a stream of Arrow's C interface.
@@ -241,16 +243,15 @@ pub fn capsule<'py>(
     py: Python<'py>,
     schema: &Schema,
     batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
-    requested: Option<Bound<'py, PyCapsule>>,
 ) -> PyResult<Bound<'py, PyCapsule>> {
     let field = Field::new_struct("", schema.fields().clone(), false)
         .with_metadata(schema.metadata().clone());
     let arrays = batches.map(|batch| Ok(Arc::new(StructArray::from(batch?)) as ArrayRef));
     let arrays = ArrayIterator::new(arrays, Arc::new(field));
-    Ok(to_stream_pycapsule(py, Box::new(arrays), requested)?)
+    Ok(to_stream_pycapsule(py, Box::new(arrays), None)?)
 }
 
-/// A schema of Arrow's C interface, as [`plain`] has it.
+/// A schema of Arrow's C interface, of the types that are [`given`].
 pub fn schema_capsule<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
-    Ok(to_schema_pycapsule(py, plain(schema).as_ref())?)
+    Ok(to_schema_pycapsule(py, given(schema, None)?.as_ref())?)
 }

@@ -1,5 +1,6 @@
 //! What a statement gave: rows as they come, or what it did.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -77,9 +78,10 @@ impl Output {
         }
     }
 
-    /// The rows that are left, for whoever reads a stream of them.
-    fn rows(&self, py: Python<'_>) -> PyResult<Rows> {
-        Ok(Rows { handle: self.handle.clone(), rows: self.take(py)? })
+    /// The rows that are left, for whoever reads a stream of them with this schema.
+    fn rows(&self, py: Python<'_>, schema: SchemaRef) -> PyResult<Rows> {
+        let (handle, rows) = (self.handle.clone(), self.take(py)?);
+        Ok(Rows { handle, rows, schema, ready: VecDeque::new() })
     }
 
     /// The columns of its rows.
@@ -140,32 +142,14 @@ impl Output {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        if requested_schema.is_some() {
-            return self.views(py, requested_schema);
-        }
-        let schema = batches::plain(&self.columns());
-        let (rows, to) = (self.rows(py)?, Arc::clone(&schema));
-        let rows = rows.flat_map(move |rows| {
-            let parts = rows.and_then(|rows| {
-                cast_rows(&rows, &to).map_err(|error| ArrowError::ExternalError(Box::new(error)))
-            });
-            let (parts, failed) = match parts {
-                Ok(parts) => (parts, None),
-                Err(error) => (Vec::new(), Some(Err(error))),
-            };
-            parts.into_iter().map(Ok).chain(failed)
-        });
-        batches::capsule(py, &schema, rows, None)
+        let schema = batches::given(&self.columns(), requested_schema)?;
+        batches::capsule(py, &schema, self.rows(py, Arc::clone(&schema))?)
     }
 
     /// The same stream, with text and bytes as the engine has them.
-    #[pyo3(signature = (requested_schema = None))]
-    fn views<'py>(
-        &self,
-        py: Python<'py>,
-        requested_schema: Option<Bound<'py, PyCapsule>>,
-    ) -> PyResult<Bound<'py, PyCapsule>> {
-        batches::capsule(py, &self.columns(), self.rows(py)?, requested_schema)
+    fn views<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        let schema = self.columns();
+        batches::capsule(py, &schema, self.rows(py, Arc::clone(&schema))?)
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
@@ -177,20 +161,41 @@ impl Output {
 struct Rows {
     handle: Handle,
     rows: Option<RowStream>,
+    schema: SchemaRef,
+    /// Those that came with others.
+    ready: VecDeque<RecordBatch>,
+}
+
+impl Rows {
+    fn fetch(&mut self) -> Option<Result<(), ArrowError>> {
+        let rows = self.rows.as_mut()?;
+        let next = async { rows.next().await.transpose() };
+        let next = self.handle.wait_for_reader(next).transpose()?;
+        Some(match next {
+            Ok(rows) => cast_rows(&rows, &self.schema)
+                .map(|rows| self.ready.extend(rows))
+                .map_err(|error| ArrowError::ExternalError(Box::new(error))),
+            Err(error) => Err(ArrowError::ExternalError(Box::new(error))),
+        })
+    }
 }
 
 impl Iterator for Rows {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rows = self.rows.as_mut()?;
-        let next = async { rows.next().await.transpose() };
-        let next = self.handle.wait_for_reader(next);
-        let next = next.map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose();
-        // Nobody reads on after an error.
-        if !matches!(next, Some(Ok(_))) {
-            self.rows = None;
+        loop {
+            if let Some(rows) = self.ready.pop_front() {
+                return Some(Ok(rows));
+            }
+            match self.fetch() {
+                Some(Ok(())) => {}
+                // Nobody reads on after an error.
+                ended => {
+                    self.rows = None;
+                    return ended?.err().map(Err);
+                }
+            }
         }
-        next
     }
 }

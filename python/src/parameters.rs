@@ -50,7 +50,7 @@ fn nested(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<ScalarValue> {
     }
     if let Ok(text) = object.cast::<PyString>() {
         let text = text.to_cow()?;
-        may_be_long(py, text.len())?;
+        refuse_too_long(py, text.len())?;
         return Ok(ScalarValue::Utf8View(Some(text.into_owned())));
     }
     if object.is_instance_of::<PyBytes>()
@@ -60,7 +60,7 @@ fn nested(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<ScalarValue> {
         let bytes = object.call_method0(intern!(py, "__bytes__"));
         let bytes = bytes.or_else(|_| py.get_type::<PyBytes>().call1((object,)))?;
         let bytes = bytes.cast::<PyBytes>()?.as_bytes();
-        may_be_long(py, bytes.len())?;
+        refuse_too_long(py, bytes.len())?;
         return Ok(ScalarValue::BinaryView(Some(bytes.to_vec())));
     }
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
@@ -217,7 +217,7 @@ pub fn array(objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
 }
 
 /// Refuses what is longer than Arrow's views may say.
-fn may_be_long(py: Python<'_>, bytes: usize) -> PyResult<()> {
+pub fn refuse_too_long(py: Python<'_>, bytes: usize) -> PyResult<()> {
     if i32::try_from(bytes).is_ok() {
         return Ok(());
     }

@@ -11,7 +11,6 @@ use datafusion::arrow::compute::{
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use datafusion::common::hash_utils::{RandomState, create_hashes};
-use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SpillFile, SpillWriter, TaskContext};
@@ -21,7 +20,7 @@ use datafusion::physical_plan::SpillManager;
 use datafusion::physical_plan::metrics::SpillMetrics;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
-use sheaf_core::compact_views;
+use sheaf_core::{batch_bytes, compact_views};
 
 /// Parts that rows go into at a time.
 pub(super) const PARTS: usize = 16;
@@ -188,16 +187,16 @@ impl Writer {
             part.rows += places.len();
             // Said of all parts that these rows go to, which is enough to say it of their side.
             part.has_null_keys |= has_null_keys;
-            let taken = compact_views(&take_record_batch(&rows, &UInt32Array::from(places))?);
-            let taken = taken.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let taken = take_record_batch(&rows, &UInt32Array::from(places))?;
             // Few wide rows may be more than a batch in a file.
-            let (rows, bytes) = (taken.num_rows(), get_record_batch_memory_size(&taken).max(1));
+            let (rows, bytes) = (taken.num_rows(), batch_bytes(&taken).max(1));
             let most = (rows * self.batch_bytes / bytes).clamp(1, rows);
             let waiting = part
                 .waiting
                 .get_or_insert_with(|| BatchCoalescer::new(Arc::clone(schema), BATCH_ROWS));
             for start in (0..rows).step_by(most) {
-                let piece = taken.slice(start, most.min(rows - start));
+                let piece = compact_views(&taken.slice(start, most.min(rows - start)));
+                let piece = piece.map_err(|error| DataFusionError::External(Box::new(error)))?;
                 part.bytes += bytes * piece.num_rows() / rows;
                 waiting.push_batch(piece)?;
                 if part.bytes >= self.batch_bytes {

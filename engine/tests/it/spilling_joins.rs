@@ -250,14 +250,15 @@ fn wide_rows_that_are_all_equal_are_joined_piece_by_piece() {
     let session = database.session();
     session
         .execute_blocking(
-            "CREATE TABLE wide AS SELECT 1 AS k, n, repeat('wide ', 200) || n AS label \
-             FROM generate_series(1, 24000) AS s(n); \
+            "CREATE TABLE wide AS SELECT 1 AS k, n, label, [label] AS l \
+             FROM (SELECT n, repeat('wide ', 100) || n AS label \
+             FROM generate_series(1, 24000) AS s(n)); \
              CREATE TABLE others AS SELECT n AS k FROM generate_series(0, 99999) AS s(n); \
              CALL sheaf.flush('wide'); CALL sheaf.flush('others')",
         )
         .unwrap();
-    let joined = "SELECT count(*), sum(n), max(length(label)) FROM (SELECT wide.n, wide.label \
-                  FROM wide LEFT JOIN others ON wide.k = others.k)";
+    let joined = "SELECT count(*), sum(n), max(length(label)), max(length(l[1])) \
+                  FROM (SELECT wide.* FROM wide LEFT JOIN others ON wide.k = others.k)";
     let expected = rows(&session, joined);
     leave(&database, true);
     assert_eq!(rows(&session, joined), expected);
