@@ -199,6 +199,8 @@ impl Service {
         let tickets = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref());
         let handles = tickets.filter_map(|ticket| handle_of(&ticket.ticket).ok().flatten());
         let cancelled = handles.fold(false, |cancelled, handle| {
+            // Those that wait end for each reader, those on their way where their reader is not
+            // asked for more.
             let waiting = self.sessions.results.remove(&handle);
             if let Some(waiting) = &waiting {
                 waiting.stop();

@@ -54,7 +54,7 @@ impl Shape {
         if rows.schema_ref().fields() == self.schema.fields() {
             return Ok(vec![rows.clone()]);
         }
-        cast_rows(rows, &self.schema).map_err(status::internal)
+        cast_rows(rows, &self.schema).map_err(|error| status::of_error(error.into()))
     }
 
     /// Rows of this shape without what their views do not show, and would bring along.

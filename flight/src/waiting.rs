@@ -103,8 +103,7 @@ impl WaitingRows {
         drop(state);
         if next.is_ready() {
             // A reader that was woken for these rows may not look for long, because its
-            // connection takes no more.
-            self.hungry.remove(cx.waker());
+            // connection takes no more. Each asks again, this one too.
             self.hungry.wake_all();
         }
         next
@@ -148,10 +147,6 @@ impl Readers {
         if !readers.iter().any(|other| other.will_wake(reader)) {
             readers.push(reader.clone());
         }
-    }
-
-    fn remove(&self, reader: &Waker) {
-        self.0.lock().retain(|other| !other.will_wake(reader));
     }
 
     fn wake_all(&self) {
