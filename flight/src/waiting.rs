@@ -32,8 +32,12 @@ struct State {
     open: usize,
 }
 
+type Running = Pin<Box<dyn Stream<Item = Result<RecordBatch, Status>> + Send>>;
+
 enum Rows {
-    Running(Pin<Box<dyn Stream<Item = Result<RecordBatch, Status>> + Send>>),
+    Running(Running),
+    /// A reader has them to ask for the next; the others who ask are woken when it is done.
+    Asked(Vec<Waker>),
     Ended,
     /// None of the readers must take it for the end.
     Failed(Status),
@@ -59,7 +63,7 @@ impl WaitingRows {
         }
         state.open += 1;
         drop(state);
-        Some(Reader { waiting: self, is_over: false })
+        Some(Reader { waiting: self, asks: false, is_over: false })
     }
 
     /// Whether each endpoint has its reader.
@@ -74,33 +78,55 @@ impl WaitingRows {
 
     fn stop_if(&self, is_to_stop: impl Fn(&State) -> bool) {
         let mut state = self.state.lock();
-        if !matches!(state.rows, Rows::Running(_)) || !is_to_stop(&state) {
+        if matches!(state.rows, Rows::Ended | Rows::Failed(_)) || !is_to_stop(&state) {
             return;
         }
-        let running = std::mem::replace(&mut state.rows, Rows::Failed(status::cancelled()));
+        let stopped = std::mem::replace(&mut state.rows, Rows::Failed(status::cancelled()));
         drop(state);
-        // Its end may take a while: nobody waits for it.
-        drop(running);
+        match stopped {
+            Rows::Asked(others) => others.into_iter().for_each(Waker::wake),
+            // Its end may take a while: nobody waits for it.
+            others => drop(others),
+        }
         self.hungry.wake_all();
     }
 
     fn next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch, Status>>> {
         let mut state = self.state.lock();
-        let next = match &mut state.rows {
-            Rows::Running(running) => {
-                self.hungry.add(cx.waker());
-                let waker = Waker::from(Arc::clone(&self.hungry));
-                running.as_mut().poll_next(&mut Context::from_waker(&waker))
+        let mut running = match std::mem::replace(&mut state.rows, Rows::Asked(Vec::new())) {
+            Rows::Running(running) => running,
+            Rows::Asked(mut others) => {
+                others.push(cx.waker().clone());
+                state.rows = Rows::Asked(others);
+                return Poll::Pending;
             }
-            Rows::Ended => Poll::Ready(None),
-            Rows::Failed(status) => Poll::Ready(Some(Err(status.clone()))),
+            over => {
+                let error = match &over {
+                    Rows::Failed(status) => Some(Err(status.clone())),
+                    _ => None,
+                };
+                state.rows = over;
+                return Poll::Ready(error);
+            }
         };
-        match &next {
-            Poll::Ready(None) => state.rows = Rows::Ended,
-            Poll::Ready(Some(Err(status))) => state.rows = Rows::Failed(status.clone()),
-            _ => {}
-        }
+        self.hungry.add(cx.waker());
         drop(state);
+        // The next rows may be long work: a lock held meanwhile would keep threads waiting.
+        let waker = Waker::from(Arc::clone(&self.hungry));
+        let next = running.as_mut().poll_next(&mut Context::from_waker(&waker));
+        let mut state = self.state.lock();
+        let Rows::Asked(others) = &mut state.rows else {
+            // They were stopped.
+            return Poll::Ready(Some(Err(status::cancelled())));
+        };
+        let others = std::mem::take(others);
+        state.rows = match &next {
+            Poll::Ready(None) => Rows::Ended,
+            Poll::Ready(Some(Err(status))) => Rows::Failed(status.clone()),
+            _ => Rows::Running(running),
+        };
+        drop(state);
+        others.into_iter().for_each(Waker::wake);
         if next.is_ready() {
             // A reader that was woken for these rows may not look for long, because its
             // connection takes no more. Each asks again, this one too.
@@ -113,6 +139,8 @@ impl WaitingRows {
 /// The rows of one endpoint.
 pub(crate) struct Reader {
     waiting: Arc<WaitingRows>,
+    /// Whether it asks for rows just now; a reader that goes then has panicked.
+    asks: bool,
     is_over: bool,
 }
 
@@ -123,7 +151,9 @@ impl Stream for Reader {
         if self.is_over {
             return Poll::Ready(None);
         }
+        self.asks = true;
         let next = self.waiting.next(cx);
+        self.asks = false;
         self.is_over = matches!(next, Poll::Ready(None | Some(Err(_))));
         next
     }
@@ -133,7 +163,7 @@ impl Drop for Reader {
     fn drop(&mut self) {
         self.waiting.state.lock().open -= 1;
         // With the last that reads the query ends: what it took is gone for those who come later.
-        self.waiting.stop_if(|state| state.open == 0);
+        self.waiting.stop_if(|state| state.open == 0 || self.asks);
     }
 }
 
@@ -276,6 +306,38 @@ mod tests {
         let mut third = waiting.read(2).unwrap();
         assert_eq!(third.next().await.unwrap().unwrap_err().code(), tonic::Code::Cancelled);
         assert!(third.next().await.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn long_work_keeps_nobody_else_from_its_thread() {
+        let (begin, begun) = std::sync::mpsc::channel();
+        let (finish, finished) = std::sync::mpsc::channel();
+        let rows = stream::iter(0..2).map(move |n| {
+            begin.send(()).unwrap();
+            finished.recv().unwrap();
+            Ok(row(n))
+        });
+        let waiting = waiting(rows, 2);
+        let [first, mut second] = [0, 1].map(|n| Arc::clone(&waiting).read(n).unwrap());
+        let first = tokio::spawn(numbers(first));
+        tokio::task::block_in_place(|| begun.recv().unwrap());
+        assert!(futures::poll!(second.next()).is_pending());
+        (0..2).for_each(|_| finish.send(()).unwrap());
+        let mut all = [first.await.unwrap(), numbers(second).await].concat();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1]);
+    }
+
+    #[tokio::test]
+    async fn rows_that_panic_fail_for_the_others() {
+        let rows = stream::iter([1, 0]).map(|n| match n {
+            0 => panic!("a fault"),
+            n => Ok(row(n)),
+        });
+        let waiting = waiting(rows, 2);
+        let [first, mut second] = [0, 1].map(|n| Arc::clone(&waiting).read(n).unwrap());
+        assert!(tokio::spawn(first.collect::<Vec<_>>()).await.unwrap_err().is_panic());
+        assert!(second.next().await.unwrap().is_err());
     }
 
     #[tokio::test]

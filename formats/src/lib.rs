@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod error;
 pub mod external;
 pub mod io;
+mod plain;
 pub mod predicate;
 pub mod segment;
 mod shown;
@@ -25,5 +26,6 @@ mod sql_name;
 pub mod statistics;
 
 pub use error::{Error, Result};
+pub use plain::{cast_rows, plain_schema, without_views};
 pub use shown::{batch_bytes, shown_bytes};
 pub use sql_name::sql_name;

@@ -4,15 +4,15 @@
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use flate2::write::GzEncoder;
 
 use super::target::Target;
 use super::{Encoder, WriteOptions};
 use crate::external::{Compression, io_error};
+use crate::plain::{cast_rows, plain_schema, without_views};
 use crate::{Error, Result};
 
 const BUFFER_BYTES: usize = 1 << 20;
@@ -45,8 +45,8 @@ impl ArrowFile {
         let compression = options.compression(&name)?;
         let is_stream =
             compression != Compression::None || name.to_lowercase().ends_with(".arrows");
-        let fields: Vec<FieldRef> = schema.fields().iter().map(without_views).collect();
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        // Views are young, and a view of a few values brings along all bytes of its buffers.
+        let schema = Arc::new(plain_schema(schema, &without_views));
         let output = BufWriter::with_capacity(BUFFER_BYTES, target);
         let output = match compression {
             Compression::None => Output::Plain(output),
@@ -67,20 +67,11 @@ impl ArrowFile {
 
 impl Encoder for ArrowFile {
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        let arrays = batch
-            .columns()
-            .iter()
-            .zip(self.schema.fields())
-            .map(|(array, field)| match array.data_type() == field.data_type() {
-                true => Ok(Arc::clone(array)),
-                false => cast(array, field.data_type()),
-            })
-            .collect::<Result<Vec<ArrayRef>, _>>()?;
-        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &rows)?;
-        match &mut self.layout {
-            Layout::File(writer) => writer.write(&batch)?,
-            Layout::Stream(writer) => writer.write(&batch)?,
+        for rows in cast_rows(&batch, &self.schema)? {
+            match &mut self.layout {
+                Layout::File(writer) => writer.write(&rows)?,
+                Layout::Stream(writer) => writer.write(&rows)?,
+            }
         }
         Ok(())
     }
@@ -124,20 +115,4 @@ impl Write for Output {
             Self::Zstd(output) => output.flush(),
         }
     }
-}
-
-/// Views are young, and a view of a few values brings along all bytes of its buffers.
-pub(super) fn without_views(field: &FieldRef) -> FieldRef {
-    let data_type = match field.data_type() {
-        DataType::Utf8View => DataType::Utf8,
-        DataType::BinaryView => DataType::Binary,
-        DataType::List(item) => DataType::List(without_views(item)),
-        DataType::LargeList(item) => DataType::LargeList(without_views(item)),
-        DataType::ListView(item) => DataType::List(without_views(item)),
-        DataType::LargeListView(item) => DataType::LargeList(without_views(item)),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(without_views(item), *size),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(without_views).collect()),
-        other => other.clone(),
-    };
-    Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
 }

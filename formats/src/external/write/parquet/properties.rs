@@ -9,13 +9,13 @@ use ::parquet::file::properties::WriterProperties;
 use ::parquet::schema::types::ColumnPath;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take};
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 
 use super::super::WriteOptions;
-use super::super::arrow_ipc::without_views;
 use super::super::options::Codec;
 use crate::Result;
+use crate::plain::{plain_schema, without_views};
 
 /// Values of a column that are looked at.
 const SAMPLE_ROWS: usize = 4_096;
@@ -47,8 +47,8 @@ pub(super) fn properties(
     }
     let mut properties = properties.build();
     // Says which lists have a fixed size; readers that do not know it skip it.
-    let fields: Vec<FieldRef> = schema.fields().iter().map(without_views).collect();
-    add_encoded_arrow_schema_to_metadata(&Schema::new(fields), &mut properties);
+    let schema = plain_schema(schema, &without_views);
+    add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
     Ok(properties)
 }
 
