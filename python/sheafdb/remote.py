@@ -218,8 +218,8 @@ class RemoteOutput:
         batch = self._next()
         return None if batch is None else Batches.read(batch)
 
-    def collect(self) -> Batches:
-        """All rows that were not taken."""
+    def collect(self, plain: bool = False) -> Batches:
+        """All rows that were not taken. They are plain always: a server sends them so."""
         batches = []
         while (batch := self.next()) is not None:
             batches.append(batch)

@@ -32,7 +32,7 @@ class Output(Protocol):
     @property
     def notice(self) -> str | None: ...
     def next(self) -> Batches | None: ...
-    def collect(self) -> Batches: ...
+    def collect(self, plain: bool = False) -> Batches: ...
     def close(self) -> None: ...
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
     def __arrow_c_schema__(self) -> Any: ...
@@ -45,9 +45,9 @@ class Results:
         """The rows, from the first that was not taken."""
         raise NotImplementedError
 
-    def _collect(self) -> Batches:
+    def _collect(self, plain: bool = False) -> Batches:
         rows = self._open()
-        return rows if isinstance(rows, Batches) else rows.collect()
+        return rows if isinstance(rows, Batches) else rows.collect(plain)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The rows as a stream of Arrow's C interface."""
@@ -80,8 +80,10 @@ class Results:
         With ``views`` nothing is copied: text and bytes are views, as the engine has them, with
         which pyarrow can do little yet.
         """
-        rows = self._collect()
-        return needed("pyarrow").table(Views(rows) if views else rows)
+        pyarrow = needed("pyarrow")
+        if views:
+            return pyarrow.table(Views(self._collect()))
+        return pyarrow.table(self._collect(plain=True))
 
     def to_batches(self, *, views: bool = False) -> Iterator[pyarrow.RecordBatch]:
         """The rows as record batches of pyarrow, as they are made."""
@@ -107,10 +109,10 @@ class Results:
         needed("pandas")
         import pandas
 
-        rows = self._collect()
         try:
             import pyarrow
         except ImportError:
+            rows = self._collect()
             columns = {i: _pandas_column(rows, i) for i in range(len(rows.names))}
             frame = pandas.DataFrame(columns, index=pandas.RangeIndex(len(rows)))
             for i, kind in enumerate(rows.types):
@@ -118,7 +120,7 @@ class Results:
                     frame[i] = frame[i].dt.tz_localize("UTC")
             frame.columns = pandas.Index(rows.names)
             return frame
-        return pyarrow.table(rows).to_pandas(date_as_object=False)
+        return pyarrow.table(self._collect(plain=True)).to_pandas(date_as_object=False)
 
     def fetchnumpy(self) -> dict[str, numpy.ndarray]:
         """All rows as an array for each column; masked where values are NULL.

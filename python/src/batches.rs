@@ -67,6 +67,19 @@ impl Batches {
             pieces => concat(pieces).map_err(|error| PyMemoryError::new_err(error.to_string())),
         }
     }
+
+    /// The same rows in the types of a schema. What each batch was is let go of when it is cast.
+    pub fn cast(self, py: Python<'_>, schema: SchemaRef) -> PyResult<Self> {
+        if self.schema == schema {
+            return Ok(self);
+        }
+        let parts = py.detach(|| {
+            let parts = self.batches.into_par_iter().map(|rows| cast_rows(&rows, &schema));
+            parts.collect::<Result<Vec<_>, _>>()
+        });
+        let parts = parts.map_err(|error| exception(py, &error.into()))?;
+        Ok(Self::new(schema, parts.into_iter().flatten().collect()))
+    }
 }
 
 #[pymethods]
@@ -169,12 +182,9 @@ impl Batches {
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let schema = given(&self.schema, requested_schema)?;
-        let parts = py.detach(|| {
-            let parts = self.batches.par_iter().map(|rows| cast_rows(rows, &schema));
-            parts.collect::<Result<Vec<_>, _>>()
-        });
-        let parts = parts.map_err(|error| exception(py, &error.into()))?;
-        capsule(py, &schema, parts.into_iter().flatten().map(Ok))
+        let rows = Self::new(Arc::clone(&self.schema), self.batches.clone());
+        let rows = rows.cast(py, Arc::clone(&schema))?;
+        capsule(py, &schema, rows.batches.into_iter().map(Ok))
     }
 
     /// The same stream, with text and bytes as the engine has them.

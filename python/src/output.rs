@@ -109,12 +109,16 @@ impl Output {
         batches::types(&self.columns())
     }
 
-    /// All rows that were not taken.
-    fn collect(&self, py: Python<'_>) -> PyResult<Batches> {
-        let Some(rows) = self.take(py)? else { return Ok(Batches::new(self.columns(), vec![])) };
+    /// All rows that were not taken; with `plain`, in the types of `__arrow_c_stream__`.
+    #[pyo3(signature = (plain = false))]
+    fn collect(&self, py: Python<'_>, plain: bool) -> PyResult<Batches> {
+        let columns = self.columns();
+        let schema = if plain { batches::given(&columns, None)? } else { Arc::clone(&columns) };
+        let Some(rows) = self.take(py)? else { return Ok(Batches::new(schema, vec![])) };
         let batches = self.handle.wait(py, rows.try_collect());
         *self.rows.lock() = if batches.is_ok() { Taking::Over } else { Taking::Failed };
-        Ok(Batches::new(self.columns(), batches?))
+        let rows = Batches::new(columns, batches?);
+        if plain { rows.cast(py, schema) } else { Ok(rows) }
     }
 
     /// The next rows; `None` after the last.

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use crate::pytest::environment;
 use crate::steps::Steps;
-use crate::workspace::{debug_dir, sheaf};
+use crate::workspace::{debug_dir, files, sheaf};
 
 const FOLDER: &str = "python";
 
@@ -36,7 +36,8 @@ pub fn to_measure() -> Result<(PathBuf, PathBuf), String> {
     let modules = std::path::absolute(wheels().join("unpacked")).map_err(|e| e.to_string())?;
     let found = std::fs::read_dir(wheels()).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = found.map(|entry| entry.path()).collect();
-    found.retain(|path| path.extension().is_some_and(|ending| ending == "whl"));
+    // One beside it may be for free-threaded interpreters.
+    found.retain(|path| path.to_string_lossy().ends_with(".whl") && !is_free_threaded(path));
     let [wheel] = found.as_slice() else {
         return Err(format!(
             "{} has {} wheels, not one: build it with `cargo xtask wheel`",
@@ -44,9 +45,30 @@ pub fn to_measure() -> Result<(PathBuf, PathBuf), String> {
             found.len()
         ));
     };
+    if let Some(newer) = newer_source(wheel)? {
+        return Err(format!("{newer} is newer than the wheel: build it with `cargo xtask wheel`"));
+    }
     let _ = std::fs::remove_dir_all(&modules);
     run(Command::new(&python).args(["-m", "zipfile", "-e"]).args([wheel, &modules]))?;
     Ok((python, modules))
+}
+
+/// Whether a wheel is for interpreters without a lock: `sheafdb-0.1.0-cp314-cp314t-….whl`.
+fn is_free_threaded(wheel: &Path) -> bool {
+    wheel.to_string_lossy().split('-').any(|tag| tag.starts_with("cp3") && tag.ends_with('t'))
+}
+
+/// A source of the wheel that was changed after it was built.
+fn newer_source(wheel: &Path) -> Result<Option<String>, String> {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    let built = changed(wheel).map_err(|e| format!("{}: {e}", wheel.display()))?;
+    let rooms = ["core/src/", "formats/src/", "vector/src/", "timeseries/src/", "engine/src/"];
+    let is_source = |file: &String| {
+        rooms.iter().chain(&["python/src/", "python/sheafdb/"]).any(|room| file.starts_with(room))
+    };
+    let sources = files()?.into_iter().filter(is_source);
+    let mut newer = sources.filter(|file| changed(Path::new(file)).is_ok_and(|at| at > built));
+    Ok(newer.next())
 }
 
 /// Where the wheel to give away is.

@@ -2,7 +2,9 @@
 //! says where and what to do.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
+
+use crate::workspace::files;
 
 const LINES_MAX: usize = 700;
 /// Names that say nothing about what is inside.
@@ -52,17 +54,6 @@ pub fn check() -> Result<(), String> {
     } else {
         Err(problems.join("\n"))
     }
-}
-
-fn files() -> Result<Vec<String>, String> {
-    let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .output()
-        .map_err(|e| format!("git did not start: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("git ls-files failed: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
 fn check_text(text: &str, report: &mut dyn FnMut(usize, String)) {

@@ -49,6 +49,18 @@ pub fn sheaf() -> PathBuf {
     debug_dir().join(format!("sheaf{}", std::env::consts::EXE_SUFFIX))
 }
 
+/// The files that are in the repository, or are to be.
+pub fn files() -> Result<Vec<String>, String> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .output()
+        .map_err(|e| format!("git did not start: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("git ls-files failed: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}
+
 /// Whether a command can be run.
 pub fn works(command: &mut Command) -> bool {
     command

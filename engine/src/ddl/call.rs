@@ -1,5 +1,5 @@
 //! `CALL sheaf.flush('t')`, `sheaf.compact('t')` and `sheaf.expire('t')`; without a table, of
-//! all.
+//! all. `CHECKPOINT` is the first of them, of all tables.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Value,
@@ -47,6 +47,12 @@ pub(crate) fn call(context: &Context, call: Function) -> Result<Output> {
         }
     }
     Ok(Output::done("CALL"))
+}
+
+/// Brings all rows that only the log has into segments.
+pub(crate) fn checkpoint(context: &Context) -> Result<Output> {
+    blocking(|| context.store.flush(None))?;
+    Ok(Output::done("CHECKPOINT"))
 }
 
 /// The one text that a procedure takes.

@@ -19,7 +19,7 @@ use sheaf_core::catalog::CatalogChange;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Context, Output};
 
-pub(crate) use call::call;
+pub(crate) use call::{call, checkpoint};
 pub(crate) use create_table_as::columns_for;
 pub(crate) use user::run as user;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, Float64Array, GenericByteViewArray,
-    new_null_array,
+    GenericListArray, OffsetSizeTrait, new_null_array,
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
@@ -26,7 +26,8 @@ const LONGEST: usize = i32::MAX as usize;
 /// `values` as values of a column.
 pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<ArrayRef> {
     let from = values.data_type();
-    if let Some(bytes) = too_long(values) {
+    let bytes = longest(values);
+    if bytes > LONGEST {
         return Err(Error::new(
             ErrorKind::LimitExceeded,
             format!("column '{column}': a value has {LONGEST} bytes at most, this one {bytes}"),
@@ -67,26 +68,42 @@ pub(crate) fn assign(values: &ArrayRef, column: &str, to: &DataType) -> Result<A
     Ok(one_nan(&cast))
 }
 
-/// The bytes of a text that is longer than a view may say.
-fn too_long(values: &ArrayRef) -> Option<usize> {
-    fn of_views<T: ByteViewType>(values: &GenericByteViewArray<T>) -> Option<usize> {
-        let long = values.data_buffers().iter().any(|buffer| buffer.len() > LONGEST);
-        let lengths = values.views().iter().map(|&view| view as u32 as usize);
-        long.then(|| lengths.max())?
-    }
-    fn of_offsets(offsets: &[i64]) -> Option<usize> {
-        let all = (offsets[offsets.len() - 1] - offsets[0]) as usize;
-        let lengths = offsets.windows(2).map(|pair| (pair[1] - pair[0]) as usize);
-        (all > LONGEST).then(|| lengths.max())?
-    }
-    let longest = match values.data_type() {
+/// Bytes of the longest text, at any depth; 0 where none can be longer than [`LONGEST`].
+fn longest(values: &dyn Array) -> usize {
+    match values.data_type() {
         DataType::Utf8View => of_views(values.as_string_view()),
         DataType::BinaryView => of_views(values.as_binary_view()),
-        DataType::LargeUtf8 => of_offsets(values.as_string::<i64>().offsets()),
-        DataType::LargeBinary => of_offsets(values.as_binary::<i64>().offsets()),
-        _ => None,
-    };
-    longest.filter(|&bytes| bytes > LONGEST)
+        DataType::LargeUtf8 => of_offsets(values, values.as_string::<i64>().offsets()),
+        DataType::LargeBinary => of_offsets(values, values.as_binary::<i64>().offsets()),
+        DataType::List(_) => of_lists(values.as_list::<i32>()),
+        DataType::LargeList(_) => of_lists(values.as_list::<i64>()),
+        DataType::FixedSizeList(..) => longest(values.as_fixed_size_list().values()),
+        DataType::Struct(_) => {
+            values.as_struct().columns().iter().map(|column| longest(column)).max().unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
+fn of_views<T: ByteViewType>(values: &GenericByteViewArray<T>) -> usize {
+    if values.data_buffers().iter().all(|buffer| buffer.len() <= LONGEST) {
+        return 0;
+    }
+    let lens = values.views().iter().map(|view| *view as u32 as usize).enumerate();
+    lens.filter(|(row, _)| values.is_valid(*row)).map(|(_, len)| len).max().unwrap_or(0)
+}
+
+fn of_offsets(values: &dyn Array, offsets: &[i64]) -> usize {
+    if offsets[values.len()] - offsets[0] <= LONGEST as i64 {
+        return 0;
+    }
+    let lens = offsets.windows(2).map(|pair| (pair[1] - pair[0]) as usize).enumerate();
+    lens.filter(|(row, _)| values.is_valid(*row)).map(|(_, len)| len).max().unwrap_or(0)
+}
+
+fn of_lists<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> usize {
+    let (first, last) = (lists.offsets()[0].as_usize(), lists.offsets()[lists.len()].as_usize());
+    longest(&lists.values().slice(first, last - first))
 }
 
 /// Every NaN as the same bits: those that arithmetic makes may have a sign, and would
@@ -255,8 +272,10 @@ fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray,
+        BooleanArray, Decimal128Array, Float64Array, Int64Array, LargeBinaryArray, ListArray,
+        StringArray,
     };
+    use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
     use arrow::datatypes::{Field, Int32Type};
 
     use super::*;
@@ -270,6 +289,23 @@ mod tests {
         let error = error(Arc::new(Int64Array::from(vec![1, 3_000_000_000])), DataType::Int32);
         assert_eq!(error.kind, ErrorKind::OutOfRange);
         assert_eq!(error.message, "column 'c': 3000000000 is out of range for type integer");
+    }
+
+    #[test]
+    fn what_no_view_can_show_is_refused() {
+        // Bytes that nobody writes take no memory.
+        let bytes = Buffer::from(vec![0; LONGEST + 1]);
+        let offsets = OffsetBuffer::<i64>::from_lengths([0, LONGEST + 1, 0]);
+        let long = LargeBinaryArray::new(offsets.clone(), bytes.clone(), None);
+        let item = Arc::new(Field::new_list_field(DataType::LargeBinary, true));
+        let lists = OffsetBuffer::from_lengths([2, 1]);
+        let list = ListArray::new(item, lists, Arc::new(long.clone()), None);
+        let item = Arc::new(Field::new_list_field(DataType::BinaryView, true));
+        assert_eq!(error(Arc::new(long), DataType::BinaryView).kind, ErrorKind::LimitExceeded);
+        assert_eq!(error(Arc::new(list), DataType::List(item)).kind, ErrorKind::LimitExceeded);
+        let is_null = Some(NullBuffer::from(vec![true, false, true]));
+        let null: ArrayRef = Arc::new(LargeBinaryArray::new(offsets, bytes, is_null));
+        assert_eq!(longest(&null), 0);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(crate) async fn run(context: &Context, statement: &sql::Statement) -> Result
     let statement = match statement {
         sql::Statement::Copy(copy) => return copy::run(context, copy).await,
         sql::Statement::Sql(statement) => statement.as_ref(),
-        sql::Statement::Cancel(_) | sql::Statement::User(_) => {
+        sql::Statement::Cancel(_) | sql::Statement::Checkpoint | sql::Statement::User(_) => {
             return Err(Error::new(ErrorKind::Internal, "not a change of rows"));
         }
     };

@@ -77,7 +77,9 @@ impl Prepared {
                 _ => false,
             },
             sql::Statement::Copy(_) => true,
-            sql::Statement::Cancel(_) | sql::Statement::User(_) => false,
+            sql::Statement::Cancel(_) | sql::Statement::Checkpoint | sql::Statement::User(_) => {
+                false
+            }
         }
     }
 

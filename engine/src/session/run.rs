@@ -65,6 +65,7 @@ pub(super) async fn planned(
             false => Err(Error::new(ErrorKind::UndefinedObject, format!("no statement {id} runs"))
                 .hint("SELECT * FROM sheaf.queries lists those that do")),
         },
+        sql::Statement::Checkpoint => ddl::checkpoint(&session.context(parameters)?),
         sql::Statement::User(user) => ddl::user(&session.context(parameters)?, user).await,
         writing => write(session, &writing, parameters).await,
     }
@@ -75,7 +76,7 @@ fn changes_database(statement: &sql::Statement) -> bool {
     match statement {
         sql::Statement::Copy(copy) => !copy.to,
         sql::Statement::Cancel(_) => false,
-        sql::Statement::User(_) => true,
+        sql::Statement::Checkpoint | sql::Statement::User(_) => true,
         sql::Statement::Sql(statement) => {
             dml::changes_rows(statement)
                 || matches!(

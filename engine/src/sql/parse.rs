@@ -54,11 +54,26 @@ fn parse_ours(parser: &mut Parser) -> Option<Result<Statement>> {
     if let Some(user) = parse_user(parser) {
         return Some(user.map(Statement::User));
     }
-    let Token::Word(word) = &parser.peek_token_ref().token else { return None };
-    (word.quote_style.is_none() && word.value.eq_ignore_ascii_case("cancel")).then(|| {
-        parser.advance_token();
-        Ok(Statement::Cancel(parser.parse_literal_uint()?))
-    })
+    let words = [0, 1].map(|at| match &parser.peek_nth_token_ref(at).token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
+        _ => String::new(),
+    });
+    match words.each_ref().map(String::as_str) {
+        ["cancel", _] => {
+            parser.advance_token();
+            Some(parser.parse_literal_uint().map(Statement::Cancel).map_err(Error::from))
+        }
+        ["checkpoint", _] => {
+            parser.advance_token();
+            Some(Ok(Statement::Checkpoint))
+        }
+        ["force", "checkpoint"] => {
+            parser.advance_token();
+            parser.advance_token();
+            Some(Ok(Statement::Checkpoint))
+        }
+        _ => None,
+    }
 }
 
 /// The only statement of `sql`.

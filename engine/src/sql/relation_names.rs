@@ -16,7 +16,7 @@ pub(crate) fn relation_names(statement: &Statement) -> Result<Vec<String>> {
             CopySource::Query(query) => ast::Statement::Query(query.clone()),
             CopySource::Table { .. } => return Ok(Vec::new()),
         },
-        Statement::Cancel(_) | Statement::User(_) => return Ok(Vec::new()),
+        Statement::Cancel(_) | Statement::Checkpoint | Statement::User(_) => return Ok(Vec::new()),
     };
     let statement = PlannerStatement::Statement(Box::new(statement));
     let (references, _) = resolve_table_references(&statement, true)?;

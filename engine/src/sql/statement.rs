@@ -14,6 +14,8 @@ pub(crate) enum Statement {
     Copy(Box<Copy>),
     /// `CANCEL n`: ends the statement with this number.
     Cancel(u64),
+    /// `CHECKPOINT`: what only the log has goes into segments.
+    Checkpoint,
     /// `CREATE USER` and the like: the parser knows another grammar.
     User(UserStatement),
     /// Everything else.
@@ -25,7 +27,7 @@ impl Statement {
     pub fn point(&self) -> Option<PointStatement> {
         match self {
             Self::Sql(statement) => PointStatement::recognise(statement),
-            Self::Copy(_) | Self::Cancel(_) | Self::User(_) => None,
+            Self::Copy(_) | Self::Cancel(_) | Self::Checkpoint | Self::User(_) => None,
         }
     }
 }

@@ -26,7 +26,9 @@ mod filter;
 mod quick;
 mod reader;
 mod runtime;
+mod sampled;
 mod source;
+mod thorough;
 
 use reader::VortexSegment;
 pub(super) use runtime::block_on;
@@ -93,7 +95,7 @@ fn write_payload(
     let dtype = session().arrow().from_arrow_schema(&storage.stored).map_err(failed)?;
     let options = match effort {
         Effort::Quick => session().write_options().with_strategy(quick::strategy()),
-        Effort::Thorough => session().write_options(),
+        Effort::Thorough => session().write_options().with_strategy(thorough::strategy()),
     };
     let mut writer = options.blocking(shared()).writer(out, dtype);
     for batch in batches {
