@@ -10,9 +10,10 @@
 //! ```
 //!
 //! Mapped files are not in it: the system takes their pages back by itself. A tenth of
-//! the limit is left to what nobody counts.
+//! the limit is left to what nobody counts. What the allocator keeps of freed memory is not in it
+//! either; it is told how much room there is, see [`tell_when_scarce`].
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -26,6 +27,34 @@ pub const LIMIT_MIN: usize = 64 << 20;
 
 /// How often a job that waits for room looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Memory is scarce while less than this, or than half of the limit, is free.
+const ROOMY: usize = 1 << 30;
+
+/// Who is told when memory becomes scarce.
+static SCARCITY: Mutex<Scarcity> = Mutex::new(Scarcity { budgets: 0, tell: None });
+
+/// Has `tell` called whenever memory becomes scarce for one of this process's databases, and when
+/// it is for none any more; and when one is opened. An allocator may keep what is freed for a
+/// while when there is room: queries one after another take the same pages then, and the system
+/// need not clear them each time.
+pub fn tell_when_scarce(tell: fn(is_scarce: bool)) {
+    SCARCITY.lock().tell = Some(tell);
+}
+
+struct Scarcity {
+    /// Budgets that are short of room.
+    budgets: usize,
+    tell: Option<fn(bool)>,
+}
+
+impl Scarcity {
+    fn tell(&self) {
+        if let Some(tell) = self.tell {
+            tell(self.budgets > 0);
+        }
+    }
+}
 
 /// What bytes are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +89,7 @@ const USES: usize = 5;
 pub struct Memory {
     limit: AtomicUsize,
     used: [AtomicUsize; USES],
+    is_scarce: AtomicBool,
     /// Locked by jobs that wait for room.
     waiting: Mutex<()>,
     room: Condvar,
@@ -75,12 +105,16 @@ pub(crate) struct JobMemory<'a> {
 impl Memory {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self {
+        let memory = Self {
             limit: AtomicUsize::new(limit.max(LIMIT_MIN)),
             used: Default::default(),
+            is_scarce: AtomicBool::new(false),
             waiting: Mutex::new(()),
             room: Condvar::new(),
-        }
+        };
+        memory.look();
+        SCARCITY.lock().tell();
+        memory
     }
 
     /// The limit in bytes.
@@ -92,6 +126,7 @@ impl Memory {
     /// but nothing is added until there is room.
     pub fn set_limit(&self, bytes: usize) {
         self.limit.store(bytes.max(LIMIT_MIN), Ordering::Relaxed);
+        self.look();
         self.room.notify_all();
     }
 
@@ -124,6 +159,7 @@ impl Memory {
     /// Says how many bytes a purpose takes now.
     pub fn set(&self, by: MemoryUse, bytes: usize) {
         let before = self.used[by as usize].swap(bytes, Ordering::Relaxed);
+        self.look();
         if bytes < before {
             self.room.notify_all();
         }
@@ -132,12 +168,38 @@ impl Memory {
     /// Takes bytes, whether they fit or not.
     pub(crate) fn grow(&self, by: MemoryUse, bytes: usize) {
         self.used[by as usize].fetch_add(bytes, Ordering::Relaxed);
+        self.look();
     }
 
     /// Gives bytes back.
     pub(crate) fn shrink(&self, by: MemoryUse, bytes: usize) {
         self.used[by as usize].fetch_sub(bytes, Ordering::Relaxed);
+        self.look();
         self.room.notify_all();
+    }
+
+    /// Notices whether memory became scarce, or is no longer.
+    fn look(&self) {
+        let (limit, was_scarce) = (self.limit(), self.is_scarce.load(Ordering::Relaxed));
+        // To be roomy again takes a little more, so that it does not change all the time.
+        let more = if was_scarce { limit / 16 } else { 0 };
+        let free = limit.saturating_sub(self.total());
+        self.note(free < ROOMY.max(limit / 2) + more);
+    }
+
+    fn note(&self, is_scarce: bool) {
+        if self.is_scarce.load(Ordering::Relaxed) == is_scarce {
+            return;
+        }
+        let mut scarcity = SCARCITY.lock();
+        if self.is_scarce.swap(is_scarce, Ordering::Relaxed) == is_scarce {
+            return;
+        }
+        let before = scarcity.budgets;
+        scarcity.budgets = if is_scarce { before + 1 } else { before - 1 };
+        if (before == 0) != (scarcity.budgets == 0) {
+            scarcity.tell();
+        }
     }
 
     /// Takes bytes for a job that must not wait.
@@ -163,6 +225,12 @@ impl Memory {
             self.room.wait_for(&mut waiting, LOOK_AGAIN);
         }
         None
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.note(false);
     }
 }
 
@@ -227,6 +295,25 @@ mod tests {
         drop(first);
         assert!(memory.wait(MIB, || true).is_some());
         assert_eq!(memory.total(), 0);
+    }
+
+    #[test]
+    fn it_is_told_when_memory_is_scarce() {
+        let memory = Memory::new(4096 * MIB);
+        let is_scarce = || memory.is_scarce.load(Ordering::Relaxed);
+        assert!(!is_scarce());
+        memory.set(MemoryUse::Queries, 2000 * MIB);
+        assert!(!is_scarce());
+        memory.set(MemoryUse::Queries, 2100 * MIB);
+        assert!(is_scarce());
+        // Not at once, as soon as a little is free.
+        memory.set(MemoryUse::Queries, 2000 * MIB);
+        assert!(is_scarce());
+        memory.set(MemoryUse::Queries, 1700 * MIB);
+        assert!(!is_scarce());
+        memory.set_limit(1024 * MIB);
+        memory.set(MemoryUse::Queries, 0);
+        assert!(is_scarce());
     }
 
     #[test]
