@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._sheafdb import Batches
@@ -62,13 +63,18 @@ class Results:
         return rows[0] if rows else None
 
     def fetchmany(self, size: int = 1) -> list[tuple[Any, ...]]:
-        """The next rows; fewer than so many after the last, when the next call begins anew."""
-        if self._fetching is None:
-            self._fetching = (row for batch in batches(self) for row in batch.rows())
-        rows = list(islice(self._fetching, size))
-        if len(rows) < size:
-            self._fetching = None
-        return rows
+        """The next rows; fewer than so many after the last, when the next call begins anew.
+
+        Threads that share it get each row once.
+        """
+        # One lock, whichever thread comes first.
+        with self.__dict__.setdefault("_lock", RLock()):
+            if self._fetching is None:
+                self._fetching = (row for batch in batches(self) for row in batch.rows())
+            rows = list(islice(self._fetching, size))
+            if len(rows) < size:
+                self._fetching = None
+            return rows
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows as tuples."""

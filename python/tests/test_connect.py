@@ -109,6 +109,27 @@ assert len(con.table("t")) == 1
     assert (run.returncode, run.stderr) == (0, "")
 
 
+def test_threads_share_a_relation(con):
+    relation = con.sql("SELECT n FROM range(10000) AS r(n)")
+    rows, errors = [], []
+
+    def take():
+        try:
+            for _ in range(300):
+                rows.append(relation.fetchone())
+                rows.extend(relation.fetchmany(3))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert sorted(rows) == [(n,) for n in range(4800)]
+
+
 def test_threads_share_a_connection(con):
     con.sql("CREATE TABLE t (n BIGINT PRIMARY KEY)")
     failures = []
