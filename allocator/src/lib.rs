@@ -5,7 +5,7 @@
 //! another want it: pages that the system takes back it must clear before it gives them anew,
 //! which was half of the time of a scan whose rows go into memory. Merges, spilling queries and
 //! memtables take and free tens of megabytes at a time too, and under a mixed load that second was
-//! worth half of a small memory limit (`cargo xtask bench soak`). So memory goes back at once
+//! worth half of a small memory limit (`cargo xtask bench soak`). So memory goes back soon
 //! while it is scarce for one of the process's databases, and before there is any.
 
 use std::ffi::{c_int, c_long};

@@ -28,7 +28,7 @@ pub const LIMIT_MIN: usize = 64 << 20;
 /// How often a job that waits for room looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Memory is scarce while less than this, or than half of the limit, is free.
+/// Memory is scarce while less than half of the limit is free, or half of it is less than this.
 const ROOMY: usize = 1 << 30;
 
 /// Who is told when memory becomes scarce.
@@ -184,7 +184,8 @@ impl Memory {
         // To be roomy again takes a little more, so that it does not change all the time.
         let more = if was_scarce { limit / 16 } else { 0 };
         let free = limit.saturating_sub(self.total());
-        self.note(free < ROOMY.max(limit / 2) + more);
+        // What is seen is old when another thread changes it at this moment; each change looks.
+        self.note(limit < 2 * ROOMY || free < limit / 2 + more);
     }
 
     fn note(&self, is_scarce: bool) {
@@ -311,9 +312,11 @@ mod tests {
         assert!(is_scarce());
         memory.set(MemoryUse::Queries, 1700 * MIB);
         assert!(!is_scarce());
-        memory.set_limit(1024 * MIB);
         memory.set(MemoryUse::Queries, 0);
-        assert!(is_scarce());
+        for (limit, is_small) in [(1024, true), (1536, true), (2048, false), (64, true)] {
+            memory.set_limit(limit * MIB);
+            assert_eq!(is_scarce(), is_small, "{limit} MiB");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl WaitingRows {
         }
         state.open += 1;
         drop(state);
-        Some(Reader { waiting: self, asks: false, is_over: false })
+        Some(Reader { waiting: self, is_over: false })
     }
 
     /// Whether each endpoint has its reader.
@@ -113,7 +113,9 @@ impl WaitingRows {
         drop(state);
         // The next rows may be long work: a lock held meanwhile would keep threads waiting.
         let waker = Waker::from(Arc::clone(&self.hungry));
+        let unwound = OnUnwind(self);
         let next = running.as_mut().poll_next(&mut Context::from_waker(&waker));
+        std::mem::forget(unwound);
         let mut state = self.state.lock();
         let Rows::Asked(others) = &mut state.rows else {
             // They were stopped.
@@ -136,11 +138,18 @@ impl WaitingRows {
     }
 }
 
+/// Ends the rows when asking for them panics: nobody could put them back.
+struct OnUnwind<'a>(&'a WaitingRows);
+
+impl Drop for OnUnwind<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// The rows of one endpoint.
 pub(crate) struct Reader {
     waiting: Arc<WaitingRows>,
-    /// Whether it asks for rows just now; a reader that goes then has panicked.
-    asks: bool,
     is_over: bool,
 }
 
@@ -151,9 +160,7 @@ impl Stream for Reader {
         if self.is_over {
             return Poll::Ready(None);
         }
-        self.asks = true;
         let next = self.waiting.next(cx);
-        self.asks = false;
         self.is_over = matches!(next, Poll::Ready(None | Some(Err(_))));
         next
     }
@@ -163,7 +170,7 @@ impl Drop for Reader {
     fn drop(&mut self) {
         self.waiting.state.lock().open -= 1;
         // With the last that reads the query ends: what it took is gone for those who come later.
-        self.waiting.stop_if(|state| state.open == 0 || self.asks);
+        self.waiting.stop_if(|state| state.open == 0);
     }
 }
 

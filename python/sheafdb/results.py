@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import islice
 from threading import RLock
@@ -67,14 +68,23 @@ class Results:
 
         Threads that share it get each row once.
         """
-        # One lock, whichever thread comes first.
-        with self.__dict__.setdefault("_lock", RLock()):
+        with self._turn():
             if self._fetching is None:
                 self._fetching = (row for batch in batches(self) for row in batch.rows())
             rows = list(islice(self._fetching, size))
             if len(rows) < size:
                 self._fetching = None
             return rows
+
+    def _turn(self) -> RLock:
+        """The lock of those who fetch: one, whichever thread comes first."""
+        process, lock = self.__dict__.setdefault("_fetcher", (os.getpid(), RLock()))
+        if process != os.getpid():
+            # Forked, maybe while a thread had it that is not here.
+            lock = RLock()
+            self.__dict__["_fetcher"] = (os.getpid(), lock)
+            self._fetching = None
+        return lock
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows as tuples."""

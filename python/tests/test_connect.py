@@ -82,16 +82,26 @@ def test_options_are_checked(tmp_path):
 
 def test_a_forked_process_is_told_so_and_ends_well(tmp_path):
     code = f"""
-import os, sys, warnings, sheafdb
+import os, sys, threading, warnings, sheafdb
 warnings.simplefilter("ignore")
 folder = {str(tmp_path / "db")!r}
 con = sheafdb.connect(folder)
 con.sql("CREATE TABLE t (n BIGINT)")
 sheafdb.sql("SELECT 1").fetchall()
+rows = con.sql("SELECT * FROM range(10) AS r(n)")
+rows.fetchone()
+fetching, forked = threading.Event(), threading.Event()
+def fetch():
+    with rows._turn():
+        fetching.set()
+        forked.wait()
+thread = threading.Thread(target=fetch)
+thread.start()
+fetching.wait()
 child = os.fork()
 if child == 0:
     uses = [lambda: con.sql("SELECT 1"), lambda: sheafdb.connect(), lambda: sheafdb.connect(folder),
-            lambda: sheafdb.sql("SELECT 1")]
+            lambda: sheafdb.sql("SELECT 1"), rows.fetchone]
     for use in uses:
         try:
             use()
@@ -102,6 +112,9 @@ if child == 0:
     con.close()
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
+forked.set()
+thread.join()
+assert rows.fetchone() == (1,)
 con.sql("INSERT INTO t VALUES (1)")
 assert len(con.table("t")) == 1
 """

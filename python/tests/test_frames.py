@@ -267,6 +267,44 @@ def test_texts_are_plain_unless_views_are_asked_for(con):
     assert con.sql("SELECT 'x' AS t WHERE false").arrow().schema.types == [pa.string()]
 
 
+def test_words_with_a_null_among_them_are_texts(con):
+    import pyarrow as pa
+
+    words = pa.array(["a", None, "a text that its view has no room for"])
+    table = pa.table({"w": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), words)})
+    relation = con.sql("SELECT w FROM table")
+    for kind in (pa.string(), pa.large_string(), pa.string_view()):
+        reader = pa.RecordBatchReader.from_stream(relation, schema=pa.schema([("w", kind)]))
+        assert reader.read_all()["w"].to_pylist() == ["a", None, words[2].as_py(), None]
+
+
+def test_files_say_nothing_of_the_frames_that_they_came_from(con, tmp_path):
+    import pandas as pd
+    import polars as pl
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    frame = pd.DataFrame({"a": pd.array([1, 2, 3], dtype="Int64")})
+    words = pl.DataFrame({"w": pl.Series(["x", "y", "x"], dtype=pl.Categorical)})
+    assert len(frame) == len(words)
+    query = "SELECT 'n' || a::TEXT AS a FROM frame"
+    con.sql(f"COPY ({query}) TO '{tmp_path}/a.parquet'")
+    con.sql(f"COPY ({query}) TO '{tmp_path}/a.arrow'")
+    for made in (
+        pd.read_parquet(tmp_path / "a.parquet"),
+        pyarrow.feather.read_feather(tmp_path / "a.arrow"),
+        con.sql(query).df(),
+    ):
+        assert made["a"].tolist() == ["n1", "n2", "n3"]
+    for ending in ("parquet", "arrow"):
+        con.sql(f"COPY (SELECT w FROM words) TO '{tmp_path}/w.{ending}'")
+    read = [
+        pyarrow.parquet.read_table(tmp_path / "w.parquet"),
+        pyarrow.feather.read_table(tmp_path / "w.arrow"),
+    ]
+    assert [table["w"].to_pylist() for table in read] == [["x", "y", "x"]] * 2
+
+
 def test_texts_that_come_again_are_made_once_and_right(con):
     con.sql("CREATE TABLE t (n BIGINT PRIMARY KEY, s TEXT)")
     con.sql(

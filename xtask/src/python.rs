@@ -62,9 +62,14 @@ fn is_free_threaded(wheel: &Path) -> bool {
 fn newer_source(wheel: &Path) -> Result<Option<String>, String> {
     let changed = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified());
     let built = changed(wheel).map_err(|e| format!("{}: {e}", wheel.display()))?;
-    let rooms = ["core/src/", "formats/src/", "vector/src/", "timeseries/src/", "engine/src/"];
+    let rooms = ["allocator", "core", "formats", "vector", "timeseries", "engine", "python"];
     let is_source = |file: &String| {
-        rooms.iter().chain(&["python/src/", "python/sheafdb/"]).any(|room| file.starts_with(room))
+        let folders: Vec<_> = file.split('/').collect();
+        match folders.as_slice() {
+            ["Cargo.toml" | "Cargo.lock"] => true,
+            [room, "src" | "sheafdb" | "Cargo.toml" | "build.rs", ..] => rooms.contains(room),
+            _ => false,
+        }
     };
     let sources = files()?.into_iter().filter(is_source);
     let mut newer = sources.filter(|file| changed(Path::new(file)).is_ok_and(|at| at > built));

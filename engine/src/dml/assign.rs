@@ -77,7 +77,15 @@ fn longest(values: &dyn Array) -> usize {
         DataType::LargeBinary => of_offsets(values, values.as_binary::<i64>().offsets()),
         DataType::List(_) => of_lists(values.as_list::<i32>()),
         DataType::LargeList(_) => of_lists(values.as_list::<i64>()),
+        DataType::ListView(_) => longest(values.as_list_view::<i32>().values()),
+        DataType::LargeListView(_) => longest(values.as_list_view::<i64>().values()),
         DataType::FixedSizeList(..) => longest(values.as_fixed_size_list().values()),
+        DataType::Map(..) => {
+            let maps = values.as_map();
+            let (first, last) = (maps.offsets()[0] as usize, maps.offsets()[maps.len()] as usize);
+            longest(&maps.entries().slice(first, last - first))
+        }
+        DataType::Dictionary(..) => longest(values.as_any_dictionary().values()),
         DataType::Struct(_) => {
             values.as_struct().columns().iter().map(|column| longest(column)).max().unwrap_or(0)
         }

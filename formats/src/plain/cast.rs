@@ -7,14 +7,17 @@ use arrow::array::{
     RecordBatch, RecordBatchOptions, StructArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::{CastOptions, cast_with_options, take};
 use arrow::datatypes::{
     BinaryType, DataType, FieldRef, Fields, LargeBinaryType, LargeUtf8Type, SchemaRef, Utf8Type,
 };
 use arrow::error::ArrowError;
 
 use super::texts::joined;
-use crate::Result;
+use crate::{Result, shown_bytes};
+
+/// What offsets of 32 bits reach.
+const BYTES_MAX: usize = i32::MAX as usize;
 
 /// Rows with the types of a schema, and its names. They become several batches where texts of
 /// more than 2 GiB would be in one. A value that its column cannot have is an error.
@@ -116,16 +119,44 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<Option<ArrayRef>, ArrowError>
         (T::LargeListView(item), T::LargeList(_)) => {
             cast(&arrow_cast(array, &T::LargeList(Arc::clone(item)))?, to)?
         }
-        (T::Dictionary(key, _), T::Dictionary(same, value)) if key == same => {
+        (T::Dictionary(_, value), to) if !matches!(to, T::Dictionary(..)) => {
+            // A text that often comes is there once: of views, all are not written before `to`
+            // says so. Arrow's own cast to views takes a NULL among the values for an empty text.
             let dictionary = array.as_any_dictionary();
-            let values = cast(dictionary.values(), value)?;
-            values.map(|values| dictionary.with_values(values))
+            let values = arrow_cast(dictionary.values(), &viewed(value))?;
+            cast(&take(&values, dictionary.keys(), None)?, to)?
         }
-        // A value that often comes is there once, and the text of all may be very long.
-        (T::Dictionary(..), T::Utf8) => cast(&arrow_cast(array, &T::Utf8View)?, to)?,
-        (T::Dictionary(..), T::Binary) => cast(&arrow_cast(array, &T::BinaryView)?, to)?,
+        (T::RunEndEncoded(_, value), to) if !matches!(to, T::RunEndEncoded(..)) => {
+            cast(&arrow_cast(array, &viewed(value.data_type()))?, to)?
+        }
+        _ if shown_bytes(array) > BYTES_MAX && has_text(to) => None,
         _ => Some(arrow_cast(array, to)?),
     })
+}
+
+/// Views in place of text and bytes.
+fn viewed(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        other => other.clone(),
+    }
+}
+
+/// Whether text or bytes are in it whose offsets are of 32 bits.
+fn has_text(data_type: &DataType) -> bool {
+    use DataType as T;
+    match data_type {
+        T::Utf8 | T::Binary => true,
+        T::List(of) | T::LargeList(of) | T::ListView(of) | T::LargeListView(of) => {
+            has_text(of.data_type())
+        }
+        T::FixedSizeList(of, _) | T::Map(of, _) => has_text(of.data_type()),
+        T::Struct(fields) => fields.iter().any(|field| has_text(field.data_type())),
+        T::Dictionary(_, value) => has_text(value),
+        T::RunEndEncoded(_, value) => has_text(value.data_type()),
+        _ => false,
+    }
 }
 
 fn arrow_cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
@@ -169,8 +200,8 @@ fn from_zero<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> (OffsetBuffer<O>,
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        DictionaryArray, Int32Array, ListArray, ListViewArray, MapBuilder, StringViewArray,
-        StringViewBuilder,
+        DictionaryArray, Int32Array, LargeStringArray, ListArray, ListViewArray, MapBuilder,
+        StringArray, StringViewArray, StringViewBuilder,
     };
     use arrow::buffer::{Buffer, ScalarBuffer};
     use arrow::datatypes::{Field, Int32Type};
@@ -208,8 +239,6 @@ mod tests {
             }
             maps.append(true).unwrap();
         }
-        let keys = Int32Array::from(vec![2, 0, 1]);
-        let words = DictionaryArray::<Int32Type>::new(keys, Arc::clone(&texts));
         let rows = RecordBatch::try_from_iter([
             ("list", list([1, 0, 2], &texts)),
             ("list of lists", list([0, 2, 1], &list([1, 1, 1], &texts))),
@@ -219,7 +248,6 @@ mod tests {
             ("list view", Arc::new(overlapping)),
             ("parts", Arc::new(parts)),
             ("map", Arc::new(maps.finish())),
-            ("word", Arc::new(words)),
         ])
         .unwrap();
         for rows in [rows.clone(), rows.slice(1, 2), rows.slice(2, 1), rows.slice(1, 0)] {
@@ -232,6 +260,27 @@ mod tests {
             let shown = [rows, plain.clone()]
                 .map(|rows| pretty_format_batches(&[rows]).unwrap().to_string());
             assert_eq!(shown[0], shown[1]);
+        }
+    }
+
+    #[test]
+    fn words_become_values_with_their_nulls() {
+        let words = [Some("a"), None, Some("a text that its view has no room for")];
+        let shown = [Some("a"), None, words[2], None, Some("a")];
+        let keys = Int32Array::from(vec![Some(0), Some(1), Some(2), None, Some(0)]);
+        for words in [
+            Arc::new(StringArray::from_iter(words)) as ArrayRef,
+            Arc::new(LargeStringArray::from_iter(words)),
+            Arc::new(StringViewArray::from_iter(words)),
+        ] {
+            let words: ArrayRef = Arc::new(DictionaryArray::new(keys.clone(), words));
+            for to in [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View] {
+                let values = cast(&words, &to).unwrap().unwrap();
+                let values = arrow_cast(&values, &DataType::Utf8).unwrap();
+                assert_eq!(values.as_string::<i32>().iter().collect::<Vec<_>>(), shown);
+                let last = cast(&words.slice(3, 2), &to).unwrap().unwrap();
+                assert!(last.is_null(0) && last.len() == 2);
+            }
         }
     }
 
@@ -266,6 +315,11 @@ mod tests {
         let words = DictionaryArray::<Int32Type>::new(keys, texts.slice(0, 1));
         let columns =
             [list([0, 3000, 0], &texts), list([0, 3000, 0], &(Arc::new(words) as ArrayRef))];
+        // Types that only Arrow can cast into one another.
+        let wanted = Field::new_list_field(DataType::Utf8, true);
+        let wanted = DataType::LargeList(Arc::new(wanted));
+        assert!(cast(&columns[0], &wanted).unwrap().is_none());
+        assert!(cast(&texts, &DataType::Binary).unwrap().is_none());
         for column in columns {
             let rows = RecordBatch::try_from_iter([("l", column)]).unwrap();
             let schema = plain_schema(rows.schema_ref(), &|data_type| match data_type {

@@ -10,11 +10,12 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 
 pub use cast::cast_rows;
 
-/// The columns of a schema with what `change` says that their types become, at any depth; views
-/// of lists are plain lists.
+/// The columns of a schema with what `change` says that their types become, at any depth but in
+/// dictionaries; views of lists are plain lists. What is said of the schema itself, its source
+/// said of its own.
 pub fn plain_schema(schema: &Schema, change: &impl Fn(&DataType) -> Option<DataType>) -> Schema {
     let fields: Vec<_> = schema.fields().iter().map(|field| of_field(field, change)).collect();
-    Schema::new_with_metadata(fields, schema.metadata().clone())
+    Schema::new(fields)
 }
 
 /// Text and bytes instead of views of them.
@@ -42,9 +43,6 @@ fn of_type(data_type: &DataType, change: &impl Fn(&DataType) -> Option<DataType>
         DataType::FixedSizeList(of, len) => DataType::FixedSizeList(item(of), *len),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
         DataType::Map(entries, sorted) => DataType::Map(item(entries), *sorted),
-        DataType::Dictionary(key, value) => {
-            DataType::Dictionary(key.clone(), Box::new(of_type(value, change)))
-        }
         same => same.clone(),
     }
 }

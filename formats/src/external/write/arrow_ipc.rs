@@ -2,7 +2,6 @@
 //! the thread that brings the batches.
 
 use std::io::{BufWriter, Write};
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,9 +9,9 @@ use arrow::ipc::writer::{FileWriter, StreamWriter};
 use flate2::write::GzEncoder;
 
 use super::target::Target;
-use super::{Encoder, WriteOptions};
+use super::{Encoder, WriteOptions, columns};
 use crate::external::{Compression, io_error};
-use crate::plain::{cast_rows, plain_schema, without_views};
+use crate::plain::cast_rows;
 use crate::{Error, Result};
 
 const BUFFER_BYTES: usize = 1 << 20;
@@ -45,8 +44,7 @@ impl ArrowFile {
         let compression = options.compression(&name)?;
         let is_stream =
             compression != Compression::None || name.to_lowercase().ends_with(".arrows");
-        // Views are young, and a view of a few values brings along all bytes of its buffers.
-        let schema = Arc::new(plain_schema(schema, &without_views));
+        let schema = columns::plain(schema);
         let output = BufWriter::with_capacity(BUFFER_BYTES, target);
         let output = match compression {
             Compression::None => Output::Plain(output),

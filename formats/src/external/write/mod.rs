@@ -17,6 +17,7 @@ use crate::Result;
 
 mod arrow_ipc;
 mod bytes;
+mod columns;
 mod compress;
 mod csv;
 mod folder;

@@ -13,8 +13,9 @@ use arrow::datatypes::SchemaRef;
 use super::gather::Gather;
 use super::in_order::{InOrder, Sink};
 use super::target::Target;
-use super::{Encoder, WriteOptions};
+use super::{Encoder, WriteOptions, columns};
 use crate::external::Compression;
+use crate::plain::cast_rows;
 use crate::{Error, Result};
 
 mod properties;
@@ -56,7 +57,7 @@ impl ParquetFile {
         }
         schema::check(schema)?;
         Ok(Self {
-            schema: Arc::clone(schema),
+            schema: columns::viewed(schema),
             options: options.clone(),
             gather: Gather::new(options.row_group_rows, ROW_GROUP_BYTES_MAX),
             target: Some(target),
@@ -126,10 +127,12 @@ fn encode(
 impl Encoder for ParquetFile {
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let mut full = Vec::new();
-        self.gather.push(batch, |group| {
-            full.push(group);
-            Ok::<_, Error>(())
-        })?;
+        for rows in cast_rows(&batch, &self.schema)? {
+            self.gather.push(rows, |group| {
+                full.push(group);
+                Ok::<_, Error>(())
+            })?;
+        }
         full.into_iter().try_for_each(|group| self.row_group(group))
     }
 

@@ -12,10 +12,9 @@ use arrow::compute::{concat, take};
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 
-use super::super::WriteOptions;
 use super::super::options::Codec;
+use super::super::{WriteOptions, columns};
 use crate::Result;
-use crate::plain::{plain_schema, without_views};
 
 /// Values of a column that are looked at.
 const SAMPLE_ROWS: usize = 4_096;
@@ -47,8 +46,7 @@ pub(super) fn properties(
     }
     let mut properties = properties.build();
     // Says which lists have a fixed size; readers that do not know it skip it.
-    let schema = plain_schema(schema, &without_views);
-    add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
+    add_encoded_arrow_schema_to_metadata(&columns::plain(schema), &mut properties);
     Ok(properties)
 }
 
