@@ -78,13 +78,13 @@ class Results:
 
     def _turn(self) -> RLock:
         """The lock of those who fetch: one, whichever thread comes first."""
-        process, lock = self.__dict__.setdefault("_fetcher", (os.getpid(), RLock()))
-        if process != os.getpid():
+        turn: tuple[int, RLock]
+        turn = self.__dict__.setdefault("_fetcher", (os.getpid(), RLock()))
+        if turn[0] != os.getpid():
             # Forked, maybe while a thread had it that is not here.
-            lock = RLock()
-            self.__dict__["_fetcher"] = (os.getpid(), lock)
+            turn = self.__dict__["_fetcher"] = (os.getpid(), RLock())
             self._fetching = None
-        return lock
+        return turn[1]
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows as tuples."""

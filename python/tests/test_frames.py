@@ -271,8 +271,8 @@ def test_words_with_a_null_among_them_are_texts(con):
     import pyarrow as pa
 
     words = pa.array(["a", None, "a text that its view has no room for"])
-    table = pa.table({"w": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), words)})
-    relation = con.sql("SELECT w FROM table")
+    coded = pa.table({"w": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), words)})
+    relation = con.sql("SELECT w FROM coded")
     for kind in (pa.string(), pa.large_string(), pa.string_view()):
         reader = pa.RecordBatchReader.from_stream(relation, schema=pa.schema([("w", kind)]))
         assert reader.read_all()["w"].to_pylist() == ["a", None, words[2].as_py(), None]

@@ -193,14 +193,15 @@ mod tests {
     fn samples_choose_as_counts_do() {
         let rare = |one_in: u64| {
             PrimitiveArray::from_iter(
-                (0..65_536).map(|i| if noise(i) % one_in == 0 { noise(i) as i64 } else { 7 }),
+                (0..65_536)
+                    .map(|i| if noise(i).is_multiple_of(one_in) { noise(i) as i64 } else { 7 }),
             )
         };
         let [counted, sampled] = chosen(&rare(20));
         assert_eq!(counted, "vortex.sparse");
         assert_eq!(sampled, counted);
         let nulls = PrimitiveArray::from_option_iter(
-            (0..65_536).map(|i| (noise(i) % 50 == 0).then(|| noise(i) as i64)),
+            (0..65_536).map(|i| noise(i).is_multiple_of(50).then(|| noise(i) as i64)),
         );
         let few = PrimitiveArray::from_iter((0..65_536).map(|i| (noise(i) % 900) as f64 / 7.0));
         let many = PrimitiveArray::from_iter((0..65_536).map(|i| noise(i) as f64 / 7.0));
@@ -225,7 +226,7 @@ mod tests {
             null_in in prop::option::of(1..100_u64),
         ) {
             let ctx = &mut session().create_execution_ctx();
-            let there = |i: u64| null_in.is_none_or(|n| noise(i) % n != 0);
+            let there = |i: u64| null_in.is_none_or(|n| !noise(i).is_multiple_of(n));
             let floats = (0..len).map(|i| there(i).then(|| (noise(i) % distinct) as f64 * 0.37));
             let floats: Vec<Option<f64>> = floats.collect();
             let integers = floats.iter().map(|f| f.map(|f| f as i64));
