@@ -96,10 +96,8 @@ class Results:
         With ``views`` nothing is copied: text and bytes are views, as the engine has them, with
         which pyarrow can do little yet.
         """
-        pyarrow = needed("pyarrow")
-        if views:
-            return pyarrow.table(Views(self._collect()))
-        return pyarrow.table(self._collect(plain=True))
+        rows = Views(self._collect()) if views else self._collect(plain=True)
+        return needed("pyarrow").table(rows)
 
     def to_batches(self, *, views: bool = False) -> Iterator[pyarrow.RecordBatch]:
         """The rows as record batches of pyarrow, as they are made."""

@@ -117,8 +117,7 @@ impl Output {
         let Some(rows) = self.take(py)? else { return Ok(Batches::new(schema, vec![])) };
         let batches = self.handle.wait(py, rows.try_collect());
         *self.rows.lock() = if batches.is_ok() { Taking::Over } else { Taking::Failed };
-        let rows = Batches::new(columns, batches?);
-        if plain { rows.cast(py, schema) } else { Ok(rows) }
+        Batches::new(columns, batches?).cast(py, schema)
     }
 
     /// The next rows; `None` after the last.

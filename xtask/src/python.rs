@@ -55,7 +55,8 @@ pub fn to_measure() -> Result<(PathBuf, PathBuf), String> {
 
 /// Whether a wheel is for interpreters without a lock: `sheafdb-0.1.0-cp314-cp314t-….whl`.
 fn is_free_threaded(wheel: &Path) -> bool {
-    wheel.to_string_lossy().split('-').any(|tag| tag.starts_with("cp3") && tag.ends_with('t'))
+    let name = wheel.file_name().unwrap_or_default().to_string_lossy();
+    name.split('-').any(|tag| tag.starts_with("cp3") && tag.ends_with('t'))
 }
 
 /// A source of the wheel that was changed after it was built.

@@ -25,7 +25,7 @@ use crate::Result;
 
 mod file;
 mod message;
-mod plain;
+mod stored;
 mod stream;
 
 pub(super) use message::is_schema;
@@ -68,7 +68,7 @@ pub(super) fn open(source: Arc<dyn Source>, options: &ReadOptions) -> Result<Box
     let named = distinct(&found);
     let (schema, places) = match &options.schema {
         None => {
-            let fields = plain::plain_fields(named.fields());
+            let fields = stored::stored_fields(named.fields());
             let places = (0..fields.len()).collect();
             (Arc::new(Schema::new(fields)), places)
         }
@@ -155,7 +155,7 @@ impl Plan {
     fn arrange(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let arrays = self.places.iter().zip(&self.fields);
         let arrays = arrays.map(|(&place, field)| {
-            let array = plain::valued(batch.column(place), field.data_type())
+            let array = stored::valued(batch.column(place), field.data_type())
                 .map_err(|e| malformed(&self.name, e))?;
             convert(&self.name, &array, field)
         });

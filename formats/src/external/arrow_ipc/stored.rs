@@ -8,13 +8,13 @@ use arrow::error::ArrowError;
 use std::sync::Arc;
 
 /// Columns as tables hold them; a type that Arrow cannot cast stays.
-pub(super) fn plain_fields(fields: &Fields) -> Fields {
+pub(super) fn stored_fields(fields: &Fields) -> Fields {
     fields
         .iter()
         .map(|field| {
-            let plain = plain(field.data_type());
-            let data_type = match can_become(field.data_type(), &plain) {
-                true => plain,
+            let stored = stored(field.data_type());
+            let data_type = match can_become(field.data_type(), &stored) {
+                true => stored,
                 false => field.data_type().clone(),
             };
             Field::new(field.name(), data_type, field.is_nullable())
@@ -22,14 +22,15 @@ pub(super) fn plain_fields(fields: &Fields) -> Fields {
         .collect()
 }
 
-fn plain(data_type: &DataType) -> DataType {
-    let item =
-        |field: &Arc<Field>| Arc::new(Field::clone(field).with_data_type(plain(field.data_type())));
+fn stored(data_type: &DataType) -> DataType {
+    let item = |field: &Arc<Field>| {
+        Arc::new(Field::clone(field).with_data_type(stored(field.data_type())))
+    };
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        DataType::Dictionary(_, values) => plain(values),
-        DataType::RunEndEncoded(_, values) => plain(values.data_type()),
+        DataType::Dictionary(_, values) => stored(values),
+        DataType::RunEndEncoded(_, values) => stored(values.data_type()),
         DataType::List(field) => DataType::List(item(field)),
         DataType::LargeList(field) => DataType::LargeList(item(field)),
         DataType::FixedSizeList(field, size) => DataType::FixedSizeList(item(field), *size),
